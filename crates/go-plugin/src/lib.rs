@@ -1,0 +1,1 @@
+//! The plugin side of go-plugin: handshake, yamux session, net/rpc server.

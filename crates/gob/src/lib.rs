@@ -1,0 +1,1 @@
+//! Encoder and decoder of the encoding/gob format of Go.

@@ -1,0 +1,1 @@
+//! From a policy and windows of counts to a verdict with reasons.

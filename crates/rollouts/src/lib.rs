@@ -1,0 +1,1 @@
+//! The metric-provider contract of Argo Rollouts as types and a trait.

@@ -1,0 +1,1 @@
+//! Where windows of counts come from: the Prometheus HTTP API and direct scrapes.

@@ -1,0 +1,1 @@
+//! Statistics of two arms: rank tests, conditional tests and e-processes from counts.

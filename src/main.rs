@@ -1,0 +1,3 @@
+//! The program `temper`.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Drives a real control plane against the built program.
