@@ -1,0 +1,58 @@
+# What people and CI run. Recipes are a line or two; what needs logic is a script beside them.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+
+NEXTEST = $$(scripts/tool cargo-nextest 0.9.151)
+NEXTEST_PROFILE ?= $(if $(CI),ci,default)
+STATIC_TARGET := x86_64-unknown-linux-gnu
+STATIC_BIN = $(or $(CARGO_TARGET_DIR),target)/$(STATIC_TARGET)/release/temper
+
+.PHONY: help setup demo test check fmt static e2e host bench fuzz clean
+
+help: ## List what can be made
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
+
+setup: ## Install what building needs (Debian packages)
+	@scripts/setup
+
+demo: setup ## Judge a bad and a good version of a small queue-manager, live, everything embedded
+	@scripts/say "building temper (about two minutes the first time)"
+	@cargo run --quiet --locked -- demo $(DEMO)
+
+test: setup ## Run all tests that need no control plane
+	@scripts/say "building and running the tests (some minutes the first time)"
+	$(NEXTEST) nextest run --locked --profile $(NEXTEST_PROFILE)
+	cargo test --locked --doc --quiet
+
+check: setup ## Formatting, lints, documentation, dependency rules
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items --quiet
+	$$(scripts/tool cargo-deny 0.20.2) --workspace check bans licenses sources
+	$$(scripts/tool cargo-machete 0.9.2) .
+	scripts/check-each-crate
+
+fmt: ## Format the code
+	cargo fmt --all
+
+static: setup ## Build the fully static binary and prove that it runs in an empty root
+	@scripts/say "building the static binary (about four minutes the first time)"
+	RUSTFLAGS="-C target-feature=+crt-static" cargo build --quiet --locked --release --target $(STATIC_TARGET)
+	scripts/prove-static $(STATIC_BIN)
+
+host: static ## Load the static binary with the real go-plugin and Argo Rollouts client
+	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run
+
+e2e: host ## The real control plane judges real rollouts (eight minutes to build it, once)
+	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/e2e/run
+
+bench: static ## Print speed and memory as ratios against a Go plugin in the same run
+	cargo bench --locked -p temper-stats -p temper-judge
+	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run-bench
+
+fuzz: setup ## Fuzz the gob decoder (SECONDS=10 a target)
+	scripts/fuzz $(or $(SECONDS_EACH),10)
+
+clean: ## Remove build outputs; what is cached outside stays
+	cargo clean
