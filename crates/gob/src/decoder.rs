@@ -91,7 +91,7 @@ impl Decoder {
         self.alive()?;
         let found = self.find().map_err(|error| self.fail(error))?;
         found
-            .map(|(message, found)| self.take(&message, found))
+            .map(|(message, found)| self.take(message, &found))
             .transpose()
     }
 
@@ -132,12 +132,12 @@ impl Decoder {
             {
                 return Ok(Some((message, found)));
             }
-            self.consume(&message);
+            self.consume(message);
         }
         Ok(None)
     }
 
-    fn take<T: DeserializeOwned>(&mut self, message: &Message, found: Found) -> Result<T, Error> {
+    fn take<T: DeserializeOwned>(&mut self, message: Message, found: &Found) -> Result<T, Error> {
         let bytes = message.bytes(&self.input);
         let source = match &found.body {
             Body::InMessage(from) => {
@@ -198,7 +198,7 @@ impl Decoder {
         Ok((message.end <= self.input.len()).then_some(message))
     }
 
-    fn consume(&mut self, message: &Message) {
+    fn consume(&mut self, message: Message) {
         let consumed = message.end.saturating_sub(self.read);
         self.offset = self.offset.saturating_add(wide(consumed));
         self.read = message.end;
@@ -232,7 +232,7 @@ struct Message {
 }
 
 impl Message {
-    fn bytes<'a>(&self, input: &'a [u8]) -> &'a [u8] {
+    fn bytes(self, input: &[u8]) -> &[u8] {
         input.get(self.start..self.end).unwrap_or_default()
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong, and whether the stream survives it.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::string::{String, ToString};
 use core::fmt::{self, Display};
@@ -62,7 +63,7 @@ impl Error {
     pub(crate) fn malformed(offset: u64, expected: &str, got: impl Display) -> Self {
         Self::Malformed {
             offset,
-            expected: expected.to_string(),
+            expected: expected.to_owned(),
             got: got.to_string(),
         }
     }

@@ -78,7 +78,7 @@ pub(crate) enum Body {
 }
 
 /// A composite value that is not finished.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Frame {
     Struct {
         slot: usize,

@@ -102,8 +102,7 @@ impl<'e> Target<'e> {
 
     fn sequence(self) -> Result<Sequence<'e>, Error> {
         let form = match self.node.form {
-            Form::List(element) => Elements::Of(self.at(element)?),
-            Form::Array(element, _) => Elements::Of(self.at(element)?),
+            Form::List(element) | Form::Array(element, _) => Elements::Of(self.at(element)?),
             Form::Bytes | Form::Opaque(..) => Elements::Of(&BYTE),
             Form::Complex => Elements::Of(&FLOAT),
             Form::Interface(_) => Elements::Interface(None),
@@ -277,15 +276,17 @@ impl<'e> Serializer for Target<'e> {
         value: &T,
     ) -> Result<Sent, Error> {
         match (name, &self.node.form) {
-            (bridge::OPAQUE, Form::Opaque(..)) => value.serialize(self),
+            (bridge::OPAQUE | bridge::TIME, form) if !matches!(form, Form::Opaque(..)) => {
+                self.refuse("a marshaled value")
+            }
             // A pointer to Go's zero time is sent, the zero time itself is not.
-            (bridge::TIME, Form::Opaque(..)) => {
+            (bridge::TIME, _) => {
                 let sent = Sent::unless(!self.pointer);
                 value.serialize(self).map(|_| sent)
             }
-            (bridge::OPAQUE | bridge::TIME, _) => self.refuse("a marshaled value"),
-            (bridge::INTERFACE, Form::Interface(_)) => value.serialize(self),
-            (bridge::INTERFACE, _) => self.refuse("an interface"),
+            (bridge::INTERFACE, form) if !matches!(form, Form::Interface(_)) => {
+                self.refuse("an interface")
+            }
             _ => value.serialize(self),
         }
     }
@@ -449,7 +450,11 @@ fn put_held<T: Serialize + ?Sized>(
     }
     let known = types.iter().find(|(known, _)| **known == *name);
     let Some((_, index)) = known.filter(|_| name.len() <= LONGEST_NAME) else {
-        return target.refuse(format!("the name `{name}`, which its type does not list"));
+        let got = format!("`{name}`");
+        return Err(Error::unencodable(
+            "a name that the interface's type lists",
+            got,
+        ));
     };
     let node = target.at(*index)?;
     put_int(target.out, node.id);
@@ -558,9 +563,10 @@ impl Record<'_> {
             .enumerate()
             .find(|(_, (known, _))| **known == *name);
         let Some((number, (_, node))) = found else {
-            return self
-                .target
-                .refuse(format!("field `{name}`, which its type does not have"));
+            return Err(Error::unencodable(
+                "a field that the type lists",
+                format!("`{name}`"),
+            ));
         };
         let (node, start) = (self.target.at(*node)?, self.target.out.len());
         let sent = value

@@ -58,31 +58,25 @@ impl Time {
 
     /// Reads what Go's `MarshalBinary` wrote, of either version.
     pub fn from_binary(bytes: &[u8]) -> Result<Self, TimeError> {
-        let (body, seconds) = match bytes {
-            [1, body @ ..] if bytes.len() == 15 => (body, 0),
-            [2, body @ .., seconds] if bytes.len() == 16 => {
-                (body, i32::from(seconds.cast_signed()))
-            }
-            _ => {
-                return Err(TimeError::Form {
-                    version: bytes.first().copied(),
-                    length: bytes.len(),
-                });
-            }
+        let form = TimeError::Form {
+            version: bytes.first().copied(),
+            length: bytes.len(),
         };
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = *body else {
-            return Err(TimeError::Form {
-                version: bytes.first().copied(),
-                length: bytes.len(),
-            });
+        let (version, rest) = bytes.split_first().ok_or(form)?;
+        let (seconds, rest) = rest.split_first_chunk().ok_or(form)?;
+        let (nanos, rest) = rest.split_first_chunk().ok_or(form)?;
+        let (minutes, rest) = rest.split_first_chunk().ok_or(form)?;
+        let offset_rest = match (version, rest) {
+            (1, []) => 0,
+            (2, [rest]) => rest.cast_signed(),
+            _ => return Err(form),
         };
-        let since_year_one = i64::from_be_bytes([a, b, c, d, e, f, g, h]);
-        let nanos = u32::from_be_bytes([i, j, k, l]);
-        let minutes = i32::from(i16::from_be_bytes([m, n]));
+        let offset = i32::from(i16::from_be_bytes(*minutes)).saturating_mul(60);
+        let offset = offset.saturating_add(offset_rest.into());
         Self::assemble(
-            since_year_one,
-            nanos,
-            minutes.saturating_mul(60).saturating_add(seconds),
+            i64::from_be_bytes(*seconds),
+            u32::from_be_bytes(*nanos),
+            offset,
         )
     }
 

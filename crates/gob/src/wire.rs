@@ -159,31 +159,29 @@ pub(crate) const fn unsigned(value: i64) -> u64 {
 }
 
 pub(crate) fn put_uint(out: &mut Vec<u8>, value: u64) {
-    let (bytes, from) = uint_bytes(value);
-    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    let bytes = value.to_be_bytes();
+    let significant = bytes
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(bytes.len());
+    match bytes.get(significant..).unwrap_or_default() {
+        [] => out.push(0),
+        [small] if *small < 0x80 => out.push(*small),
+        bytes => {
+            out.push(u8::try_from(bytes.len()).unwrap_or(8).wrapping_neg());
+            out.extend_from_slice(bytes);
+        }
+    }
 }
 
-/// Inserts `value` at `at`, before what was written after it was known where it belongs.
+/// Inserts `value` at `at`: a count before what it counts, once that is written.
 pub(crate) fn insert_uint(out: &mut Vec<u8>, at: usize, value: u64) {
-    let (bytes, from) = uint_bytes(value);
-    let at = at.min(out.len());
-    out.splice(at..at, bytes.into_iter().skip(from));
-}
-
-/// The encoding of `value`, at the end of the array from the given index on.
-fn uint_bytes(value: u64) -> ([u8; 9], usize) {
-    let [a, b, c, d, e, f, g, h] = value.to_be_bytes();
-    let mut bytes = [0, a, b, c, d, e, f, g, h];
-    if value < 0x80 {
-        return (bytes, 8);
+    let before = out.len();
+    put_uint(out, value);
+    let added = out.len().saturating_sub(before);
+    if let Some(counted) = out.get_mut(at..) {
+        counted.rotate_right(added);
     }
-    let empty = value.leading_zeros().div_euclid(8);
-    let count = 8_u32.saturating_sub(empty);
-    let from = usize::try_from(empty).unwrap_or(0);
-    if let Some(first) = bytes.get_mut(from) {
-        *first = u8::try_from(count).unwrap_or(8).wrapping_neg();
-    }
-    (bytes, from)
 }
 
 pub(crate) fn put_int(out: &mut Vec<u8>, value: i64) {
@@ -206,6 +204,8 @@ pub(crate) fn wide(length: usize) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use alloc::string::ToString;
+
     use super::*;
 
     fn encoded(value: u64) -> Vec<u8> {
@@ -258,5 +258,4 @@ mod tests {
             "reading gob at byte 11: expected a uint, got an integer of 9 bytes"
         );
     }
-    use alloc::string::ToString;
 }

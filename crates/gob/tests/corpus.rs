@@ -2,6 +2,8 @@
 //!
 //! `TEMPER_GOB_CORPUS` names another file of the same schema; see `fixtures/README.md`.
 
+#![cfg(test)]
+
 #[path = "support/tree.rs"]
 mod tree;
 
