@@ -20,7 +20,7 @@ pub struct Limits {
     /// Levels of lists, maps, structures and interfaces inside one another. Default: 128.
     ///
     /// Reading a value into Rust recurses once per level, so more than [`Limits::DEEPEST`] is taken as
-    /// that.
+    /// that. Go's own types seldom reach twenty.
     pub depth: usize,
     /// Elements, map keys, map values and structure fields of one value, all levels together.
     /// Default: 262 144.
@@ -40,16 +40,16 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most levels that [`Limits::depth`] can allow: a thread of 2 MiB reads them without
-    /// exhausting its stack.
-    pub const DEEPEST: usize = 256;
+    /// The most levels that [`Limits::depth`] can allow: a thread with the usual 2 MiB of stack reads them
+    /// even where nothing is optimized, which takes ten kilobytes each.
+    pub const DEEPEST: usize = 128;
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             message_bytes: 16 << 20,
-            depth: 128,
+            depth: Self::DEEPEST,
             elements: 1 << 18,
             types: 4096,
             definition_bytes: 1 << 20,

@@ -299,3 +299,29 @@ fn long_names_do_not_multiply() {
     });
     assert_eq!(names.collect::<std::collections::BTreeSet<_>>().len(), 1);
 }
+
+/// Runs on the 2 MiB of stack that threads have unless told otherwise.
+#[test]
+fn the_deepest_value_that_limits_can_allow_fits_on_the_stack() {
+    let limits = Limits {
+        depth: usize::MAX,
+        ..Limits::default()
+    };
+    let bottom = message(&[&int(65)[..], &[0], &[1; Limits::DEEPEST - 1], &[0]].concat());
+    let stream = [slice(65, 65), bottom].concat();
+    let mut decoder = Decoder::new(limits);
+    decoder.push(&stream).unwrap();
+    let value = decoder.next_value().unwrap().expect("a value");
+    assert_eq!(
+        format!("{value:?}").matches("List").count(),
+        Limits::DEEPEST
+    );
+
+    let deeper = message(&[&int(65)[..], &[0], &[1; Limits::DEEPEST], &[0]].concat());
+    let stated = Limits::DEEPEST as u64 + 1;
+    assert_limit(
+        &error_under(limits, &[slice(65, 65), deeper].concat()),
+        "depth",
+        stated,
+    );
+}
