@@ -1,6 +1,6 @@
 //! The serde bridge from the wire: reads a scanned value straight into a Rust type.
 //!
-//! The bytes were walked over by [`scan`](crate::scan) before, so that everything in them is there and
+//! The bytes were walked over by [`scan`] before, so that everything in them is there and
 //! within the limits; what can still fail is that the Rust type asks for something else. Whatever
 //! happens here, the value is consumed.
 
@@ -15,11 +15,10 @@ use serde::forward_to_deserialize_any;
 
 use crate::Marshaler;
 use crate::bridge;
-use crate::definition::Numbers;
 use crate::error::Error;
 use crate::registry::{Definition, Field, Kind, Registry, Structure};
 use crate::scan::{self, Piece};
-use crate::wire::{Reader, wide};
+use crate::wire::{Numbers, Reader, wide};
 
 /// Reads the value of type `kind` that `source` holds.
 pub(crate) fn read<T: DeserializeOwned>(mut source: Source<'_>, kind: Kind) -> Result<T, Error> {

@@ -24,10 +24,10 @@ use alloc::vec::Vec;
 use core::mem;
 
 use crate::Limits;
-use crate::definition::{self, Numbers};
+use crate::definition::read;
 use crate::error::Error;
 use crate::registry::{Definition, Kind, Registry};
-use crate::wire::{Reader, wide};
+use crate::wire::{Numbers, Reader, wide};
 
 /// The walk over one value, kept between its messages.
 #[derive(Debug)]
@@ -328,7 +328,7 @@ impl Walk<'_, '_> {
 
     fn interface(&mut self) -> Result<(), Error> {
         let offset = self.reader.offset();
-        let name = definition::read_name(&mut self.reader, self.limits.name_bytes)?;
+        let name = read::short_name(&mut self.reader, self.limits.name_bytes)?;
         if name.is_empty() {
             Ok(())
         } else {
@@ -404,7 +404,7 @@ impl Walk<'_, '_> {
         let id = negative.checked_neg().unwrap_or(0);
         self.registry.check_new(id, offset)?;
         self.count_definition(offset)?;
-        let definition = definition::read(&mut self.reader, self.registry, self.limits)?;
+        let definition = read::definition(&mut self.reader, self.registry, self.limits)?;
         self.registry.define(id, definition, offset)
     }
 

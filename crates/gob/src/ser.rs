@@ -11,8 +11,9 @@ use serde::ser::{
 };
 
 use crate::bridge;
-use crate::encoder::{self, Form, Node};
+use crate::encoder;
 use crate::error::Error;
+use crate::plan::{Form, Node, Plan};
 use crate::wire::{Reader, insert_uint, put_bytes, put_float, put_int, put_uint, wide};
 
 /// What a value came to, by which a structure decides whether to send it.
@@ -34,7 +35,7 @@ impl Sent {
 
 /// Where a value goes, and as what.
 pub(crate) struct Target<'e> {
-    nodes: &'e [Node],
+    plan: &'e Plan,
     node: &'e Node,
     out: &'e mut Vec<u8>,
     /// Whether the value is behind a pointer that is not nil.
@@ -58,9 +59,9 @@ static BYTE: Node = Node {
 const LONGEST_NAME: usize = 1024;
 
 impl<'e> Target<'e> {
-    pub(crate) const fn new(nodes: &'e [Node], node: &'e Node, out: &'e mut Vec<u8>) -> Self {
+    pub(crate) const fn new(plan: &'e Plan, node: &'e Node, out: &'e mut Vec<u8>) -> Self {
         Self {
-            nodes,
+            plan,
             node,
             out,
             pointer: false,
@@ -72,13 +73,11 @@ impl<'e> Target<'e> {
     }
 
     fn child(&mut self, node: &'e Node) -> Target<'_> {
-        Target::new(self.nodes, node, self.out)
+        Target::new(self.plan, node, self.out)
     }
 
     fn at(&self, index: usize) -> Result<&'e Node, Error> {
-        self.nodes
-            .get(index)
-            .ok_or_else(|| Error::unencodable("a known type", "another"))
+        self.plan.node(index)
     }
 
     fn integer(self, value: i128) -> Result<Sent, Error> {
@@ -428,7 +427,7 @@ fn required(node: &Node, sent: Sent) -> Result<bool, Error> {
 /// What a name is serialized as.
 fn text<T: Serialize + ?Sized>(name: &T) -> Result<String, Error> {
     let mut bytes = Vec::new();
-    name.serialize(Target::new(&[], &STRING, &mut bytes))?;
+    name.serialize(Target::new(&Plan::default(), &STRING, &mut bytes))?;
     let name = Reader::new(&bytes, 0).counted("a name")?;
     core::str::from_utf8(name)
         .map(String::from)
@@ -459,7 +458,7 @@ fn put_held<T: Serialize + ?Sized>(
     let node = target.at(*index)?;
     put_int(target.out, node.id);
     let start = target.out.len();
-    encoder::put_content(target.nodes, node, value, target.out)?;
+    encoder::put_alone(target.plan, node, value, target.out)?;
     let length = target.out.len().saturating_sub(start);
     insert_uint(target.out, start, wide(length));
     Ok(())

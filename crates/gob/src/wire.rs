@@ -145,6 +145,32 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The field numbers of a structure as they come: each is sent as its distance from the one before.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Numbers {
+    next: u64,
+}
+
+impl Numbers {
+    /// The number of the field that follows, nothing at the end of the structure.
+    #[inline]
+    pub(crate) fn next(&mut self, reader: &mut Reader<'_>) -> Result<Option<u64>, Error> {
+        let offset = reader.offset();
+        let delta = reader.uint("a field number")?;
+        let Some(distance) = delta.checked_sub(1) else {
+            return Ok(None);
+        };
+        let number = self
+            .next
+            .checked_add(distance)
+            .filter(|number| *number < u64::MAX);
+        let number =
+            number.ok_or_else(|| Error::malformed(offset, "a field number", "an overflow"))?;
+        self.next = number.saturating_add(1);
+        Ok(Some(number))
+    }
+}
+
 /// The signed integer that was sent as `bits`.
 #[inline]
 pub(crate) const fn signed(bits: u64) -> i64 {

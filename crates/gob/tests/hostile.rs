@@ -16,12 +16,12 @@ fn uint(value: u64) -> Vec<u8> {
     match significant {
         [] => vec![0],
         [small] if *small < 0x80 => vec![*small],
-        many => [&[(many.len() as u8).wrapping_neg()], many].concat(),
+        many => [&[many.len().to_le_bytes()[0].wrapping_neg()], many].concat(),
     }
 }
 
 fn int(value: i64) -> Vec<u8> {
-    uint(((value << 1) ^ (value >> 63)) as u64)
+    uint(((value << 1) ^ (value >> 63)).cast_unsigned())
 }
 
 /// A slice type of the given id and element.
@@ -111,7 +111,7 @@ fn elements_are_counted_over_all_levels() {
 
 #[test]
 fn a_million_levels_of_a_recursive_type_are_refused() {
-    let value = message(&[&int(65)[..], &[0], &[1; 1_000_000]].concat());
+    let value = message(&[&int(65)[..], &[0], &vec![1; 1_000_000]].concat());
     assert_limit(&error(&[slice(65, 65), value].concat()), "depth", 129);
 }
 
@@ -147,7 +147,7 @@ fn types_are_counted_whether_defined_or_only_mentioned() {
 
 #[test]
 fn definitions_are_bounded_in_fields_names_and_bytes() {
-    let fields = structure(65, &[2; 4097]);
+    let fields = structure(65, &vec![2; 4097]);
     assert_limit(&error(&fields), "fields_per_type", 4097);
     let many: Vec<_> = (65..2000).flat_map(|id| structure(id, &[2; 100])).collect();
     let Error::Limit {
@@ -286,7 +286,7 @@ fn what_contradicts_itself_is_malformed() {
 fn long_names_do_not_multiply() {
     let name = [b'n'; 1024];
     let body = [&int(-65)[..], &[3, 1, 1], &uint(1024), &name, &[0, 0, 0]].concat();
-    let value = message(&[&int(66)[..], &[0], &uint(200_000), &[0; 200_000]].concat());
+    let value = message(&[&int(66)[..], &[0], &uint(200_000), &vec![0; 200_000]].concat());
     let stream = [message(&body), slice(66, 65), value].concat();
     let mut decoder = Decoder::default();
     decoder.push(&stream).unwrap();
