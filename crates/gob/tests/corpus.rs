@@ -44,8 +44,8 @@ fn every_value_survives_being_encoded_again() {
         for _ in &case.values {
             let value = next(&case.name, &mut from_go);
             let mut bytes = Vec::new();
-            let encoded = encoder.encode_value(&infer::common_type(&[&value]), &value, &mut bytes);
-            encoded.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+            let result = encoder.encode_value(&infer::common_type(&[&value]), &value, &mut bytes);
+            result.unwrap_or_else(|error| panic!("{}: {error}", case.name));
             ours.push(&bytes).unwrap();
             // As text, since a float may be no number.
             let again = next(&case.name, &mut ours);
