@@ -55,7 +55,6 @@ struct Parser<'p, 'a> {
 /// What the structures of a definition hold besides `commonType`, which is always field 0.
 #[derive(Default)]
 struct Parts {
-    name: Arc<str>,
     /// The integers of fields 1 and 2, zero where absent.
     first: i64,
     second: i64,
@@ -104,7 +103,7 @@ impl Parser<'_, '_> {
         while let Some(number) = fields.next(self.reader)? {
             let offset = self.reader.offset();
             match number {
-                0 => parts.name = self.common()?,
+                0 => drop(self.common()?),
                 1 if integers >= 1 => {
                     (parts.first, parts.first_at) = (self.reader.int("an integer")?, offset);
                 }
