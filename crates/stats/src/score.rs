@@ -1,0 +1,311 @@
+//! A sequential rank test with tails: an e-process from scores of buckets.
+//!
+//! Null hypothesis, in every interval: for each score `g`, which rises with the bucket and lies in [0, 1], the canary's mean
+//! is at most the stable one's plus `δ`. That holds for all of them at once when the canary's values are stochastically no
+//! larger. The factor of an interval for the bet `ε` is
+//! `Σ_j c_j ln(1 + ε(g_j − ḡ)) + s_j ln(1 − εκ(g_j − ḡ)) − N_c·ε·δ` as a logarithm, with `κ = N_c/N_s`.
+//!
+//! Scores, centre and bets come from the past alone; that is what makes the product an e-process. Bets on ridits are a
+//! sequential Mann-Whitney test; bets on exceeding past quantiles see a tail that ranks are blind to. Related: Shekhar &
+//! Ramdas (2021), Waudby-Smith & Ramdas (2024). Assumes A1 to A3 of the crate.
+
+use crate::numeric::count;
+
+/// Effects that are bet on, in units of two standard deviations of the score.
+const EFFECTS: [f64; 6] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
+
+/// Quantiles of the past beyond which a value is in the tail.
+const TAILS: [f64; 3] = [0.5, 0.9, 0.99];
+
+/// Number of bets: ridits and three tails, six effects each.
+pub const BETS: usize = (1 + TAILS.len()) * EFFECTS.len();
+
+/// Share of the largest bet that could lose everything in one interval. All of it would risk a wealth of 0.
+const BOLDNESS: f64 = 0.9;
+
+/// Two quantiles that differ by less are one: sums of the same counts in another order must choose the same bucket.
+const TIE: f64 = 1e-12;
+
+/// Logarithm of the factor of an interval.
+///
+/// `canary`, `stable` and `scores` have one entry per bucket. A positive `bet` gathers evidence that the canary's mean score
+/// exceeds the stable one's by more than `margin`, a negative one that it exceeds it by less. 0 where an arm is empty.
+pub fn ln_factor(
+    canary: &[u64],
+    stable: &[u64],
+    scores: &[f64],
+    centre: f64,
+    bet: f64,
+    margin: f64,
+) -> f64 {
+    let (n_canary, n_stable) = (total(canary), total(stable));
+    if n_canary <= 0.0 || n_stable <= 0.0 {
+        return 0.0;
+    }
+    let ratio = n_canary / n_stable;
+    let mut sum = -n_canary * bet * margin;
+    for ((score, c), s) in scores.iter().zip(canary).zip(stable) {
+        let tilt = bet * (score - centre);
+        if *c > 0 {
+            sum += count(*c) * tilt.ln_1p();
+        }
+        if *s > 0 {
+            sum += count(*s) * (-ratio * tilt).ln_1p();
+        }
+    }
+    sum
+}
+
+fn total(counts: &[u64]) -> f64 {
+    counts.iter().map(|n| count(*n)).sum()
+}
+
+/// What is known of a distribution from the past: relative frequencies of buckets, both arms together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Past {
+    counts: Vec<u64>,
+}
+
+/// A score with its mean and variance under the past's distribution.
+#[derive(Debug, Clone, PartialEq)]
+struct Score {
+    by_bucket: Vec<f64>,
+    centre: f64,
+    variance: f64,
+}
+
+impl Past {
+    /// Adds counts per bucket to the past.
+    pub fn absorb(&mut self, counts: &[u64]) {
+        if counts.len() > self.counts.len() {
+            self.counts.resize(counts.len(), 0);
+        }
+        for (sum, new) in self.counts.iter_mut().zip(counts) {
+            *sum = sum.saturating_add(*new);
+        }
+    }
+
+    /// Whether there is no past to bet by.
+    pub fn is_empty(&self) -> bool {
+        self.counts.iter().all(|count| *count == 0)
+    }
+
+    /// Logarithms of the factors of an interval for evidence that the canary is slower by more than `margin`, a bet each. All
+    /// 0 while there is no past.
+    pub fn ln_factors(&self, canary: &[u64], stable: &[u64], margin: f64) -> [f64; BETS] {
+        let mut factors = [0.0; BETS];
+        let mut places = factors.iter_mut();
+        for score in self.scores(canary.len().max(stable.len())) {
+            for (effect, place) in EFFECTS.into_iter().zip(&mut places) {
+                *place = score.ln_factor(canary, stable, effect, margin);
+            }
+        }
+        factors
+    }
+
+    /// Logarithms of the factors of an interval for evidence that the share of requests above bucket `above` exceeds the
+    /// stable one by *less* than `margin`, a bet for each effect.
+    pub fn ln_safety_factors(
+        &self,
+        canary: &[u64],
+        stable: &[u64],
+        above: usize,
+        margin: f64,
+    ) -> [f64; EFFECTS.len()] {
+        let score = self.exceedance(above, canary.len().max(stable.len()));
+        EFFECTS.map(|effect| score.ln_factor(canary, stable, -effect, margin))
+    }
+
+    /// Ridits, then exceedance of the tails. None where all of the past shares a bucket: nothing can be scored by it.
+    fn scores(&self, buckets: usize) -> Vec<Score> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let tails = TAILS.map(|tail| self.exceedance(self.quantile(tail), buckets));
+        std::iter::once(self.ridit(buckets)).chain(tails).collect()
+    }
+
+    /// Share of the past below a bucket, and half of that in it: the ridit of Bross (1958).
+    fn ridit(&self, buckets: usize) -> Score {
+        let all = total(&self.counts);
+        let mut below = 0.0;
+        let by_bucket = self.padded(buckets).map(|n| {
+            let here = count(n) / all;
+            let ridit = 0.5f64.mul_add(here, below);
+            below += here;
+            ridit.min(1.0)
+        });
+        self.score(by_bucket.collect())
+    }
+
+    fn exceedance(&self, above: usize, buckets: usize) -> Score {
+        let buckets = buckets.max(self.counts.len());
+        self.score(
+            (0..buckets)
+                .map(|bucket| if bucket > above { 1.0 } else { 0.0 })
+                .collect(),
+        )
+    }
+
+    /// The bucket that holds a quantile of the past.
+    fn quantile(&self, share: f64) -> usize {
+        let wanted = total(&self.counts) * (share - TIE);
+        let mut sum = 0.0;
+        let reached = |n: &u64| {
+            sum += count(*n);
+            sum >= wanted
+        };
+        self.counts.iter().position(reached).unwrap_or(0)
+    }
+
+    fn padded(&self, buckets: usize) -> impl Iterator<Item = u64> + '_ {
+        let missing = buckets.saturating_sub(self.counts.len());
+        self.counts
+            .iter()
+            .copied()
+            .chain(std::iter::repeat_n(0, missing))
+    }
+
+    fn score(&self, by_bucket: Vec<f64>) -> Score {
+        let all = total(&self.counts);
+        let mean = |value: &dyn Fn(f64) -> f64| {
+            let weighted = by_bucket
+                .iter()
+                .zip(&self.counts)
+                .map(|(g, n)| value(*g) * count(*n));
+            weighted.sum::<f64>() / all
+        };
+        let centre = mean(&|g| g);
+        let variance = mean(&|g| (g - centre) * (g - centre));
+        Score {
+            by_bucket,
+            centre,
+            variance,
+        }
+    }
+}
+
+impl Score {
+    /// The factor for an effect; its sign is the direction of the bet.
+    ///
+    /// The bet `Δ·2√v/(v(1 + κ))` is the one that grows fastest when the effect is Δ·2√v, kept within what can't lose all.
+    fn ln_factor(&self, canary: &[u64], stable: &[u64], effect: f64, margin: f64) -> f64 {
+        let ratio = total(canary) / total(stable);
+        if !(self.variance > 0.0 && ratio.is_finite() && ratio > 0.0) {
+            return 0.0;
+        }
+        let wished = effect * 2.0 * self.variance.sqrt() / (self.variance * (1.0 + ratio));
+        let bet = wished.signum() * wished.abs().min(BOLDNESS * self.boldest(ratio, wished));
+        ln_factor(canary, stable, &self.by_bucket, self.centre, bet, margin)
+    }
+
+    /// The bet in this direction at which some value would lose everything.
+    fn boldest(&self, ratio: f64, direction: f64) -> f64 {
+        let largest = self
+            .by_bucket
+            .iter()
+            .fold(0.0_f64, |most, g| most.max(g - self.centre));
+        let smallest = self
+            .by_bucket
+            .iter()
+            .fold(0.0_f64, |most, g| most.max(self.centre - g));
+        if direction > 0.0 {
+            (1.0 / (ratio * largest)).min(1.0 / smallest)
+        } else {
+            (1.0 / largest).min(1.0 / (ratio * smallest))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::binomial::ln_probability;
+
+    #[test]
+    fn without_a_past_nothing_is_bet() {
+        let factors = Past::default().ln_factors(&[5, 5], &[50, 50], 0.0);
+        assert!(factors.iter().all(|factor| factor.abs() < f64::EPSILON));
+    }
+
+    #[test]
+    fn a_past_in_one_bucket_bets_nothing() {
+        let mut past = Past::default();
+        past.absorb(&[0, 100]);
+        let factors = past.ln_factors(&[0, 5], &[0, 50], 0.0);
+        assert!(factors.iter().all(|factor| factor.abs() < f64::EPSILON));
+    }
+
+    #[test]
+    fn a_slower_canary_gathers_evidence_and_a_faster_one_loses_it() {
+        let mut past = Past::default();
+        past.absorb(&[500, 400, 90, 10]);
+        let best = |factors: [f64; BETS]| factors.into_iter().fold(f64::NEG_INFINITY, f64::max);
+        assert!(best(past.ln_factors(&[20, 40, 30, 10], &[500, 400, 90, 10], 0.0)) > 5.0);
+        assert!(best(past.ln_factors(&[80, 18, 2, 0], &[500, 400, 90, 10], 0.0)) < 0.0);
+    }
+
+    /// Expectation of a factor under a common distribution over three buckets, by enumeration of both arms.
+    fn expectation(past: &Past, n_canary: u64, n_stable: u64, p: [f64; 3], bet: usize) -> f64 {
+        let mut sum = 0.0;
+        for (canary, ln_canary) in outcomes(n_canary, p) {
+            for (stable, ln_stable) in outcomes(n_stable, p) {
+                let factor = past.ln_factors(&canary, &stable, 0.0)[bet];
+                sum += (ln_canary + ln_stable + factor).exp();
+            }
+        }
+        sum
+    }
+
+    /// Every way in which `n` values fall into three buckets, with the logarithm of its probability.
+    fn outcomes(n: u64, [low, middle, high]: [f64; 3]) -> Vec<([u64; 3], f64)> {
+        let mut all = Vec::new();
+        for a in 0..=n {
+            for b in 0..=n - a {
+                let first = ln_probability(a, n, low);
+                let second = ln_probability(b, n - a, middle / (middle + high));
+                all.push(([a, b, n - a - b], first + second));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn no_bet_is_expected_to_win_when_both_arms_are_alike() {
+        let mut largest = f64::NEG_INFINITY;
+        for counts in [[50, 40, 10], [1, 1, 1], [97, 2, 1]] {
+            let mut past = Past::default();
+            past.absorb(&counts);
+            for p in [[0.5, 0.4, 0.1], [0.1, 0.2, 0.7], [0.98, 0.01, 0.01]] {
+                for (n_canary, n_stable) in [(2, 6), (5, 5), (6, 1)] {
+                    for bet in 0..BETS {
+                        let expected = expectation(&past, n_canary, n_stable, p, bet);
+                        largest = largest.max(expected.ln());
+                    }
+                }
+            }
+        }
+        assert!(largest <= 1e-9, "{largest}");
+    }
+
+    #[test]
+    fn safety_is_never_expected_to_be_proven_at_the_margin() {
+        let mut past = Past::default();
+        past.absorb(&[80, 20]);
+        // The canary exceeds the first bucket in 30 % of its requests, the stable version in 20 %: the margin is used up.
+        for bet in 0..EFFECTS.len() {
+            let mut sum = 0.0;
+            for slow_canary in 0..=8_u64 {
+                for slow_stable in 0..=12_u64 {
+                    let ln_p =
+                        ln_probability(slow_canary, 8, 0.3) + ln_probability(slow_stable, 12, 0.2);
+                    let canary = [8 - slow_canary, slow_canary];
+                    let stable = [12 - slow_stable, slow_stable];
+                    let factor = past.ln_safety_factors(&canary, &stable, 0, 0.1)[bet];
+                    sum += (ln_p + factor).exp();
+                }
+            }
+            assert!(sum.ln() <= 1e-9, "{sum}");
+        }
+    }
+}
