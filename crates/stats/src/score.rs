@@ -85,6 +85,14 @@ impl Past {
         }
     }
 
+    /// The same past in other buckets.
+    #[must_use]
+    pub fn coarsened(&self, coarsen: impl Fn(&[u64]) -> Vec<u64>) -> Self {
+        Self {
+            counts: coarsen(&self.counts),
+        }
+    }
+
     /// Whether there is no past to bet by.
     pub fn is_empty(&self) -> bool {
         self.counts.iter().all(|count| *count == 0)
