@@ -1,0 +1,324 @@
+//! Direct scrapes of pods' pages of metrics, in the text exposition format: for demonstrations and small setups.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use reqwest::Url;
+
+use crate::cells::{self, Observed};
+use crate::client::Http;
+use crate::config::without_user;
+use crate::increase::Span;
+use crate::reply::Series;
+use crate::selector::{Selector, labels};
+use crate::window::{Missing, Window};
+use crate::{PrometheusConfig, Query, ScrapeConfig, SourceError};
+
+/// The pages of all pods of both arms.
+#[derive(Debug)]
+pub struct Scrape {
+    canary: Vec<(Url, Http)>,
+    stable: Vec<(Url, Http)>,
+}
+
+/// What all pods showed at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    at: Timestamp,
+    canary: Vec<Page>,
+    stable: Vec<Page>,
+}
+
+/// Labels and value, as written.
+type Sample = (BTreeMap<String, String>, String);
+
+#[derive(Debug)]
+struct Page {
+    address: String,
+    text: Result<String, SourceError>,
+}
+
+impl Scrape {
+    /// Checks the addresses; connects at the first snapshot.
+    pub fn new(config: &ScrapeConfig) -> Result<Self, SourceError> {
+        Ok(Self {
+            canary: pages(&config.canary)?,
+            stable: pages(&config.stable)?,
+        })
+    }
+
+    /// Fetches every page and stamps the snapshot with the given time. A pod that does not answer is kept as such.
+    pub async fn snapshot(&self, at: Timestamp) -> Snapshot {
+        Snapshot {
+            at,
+            canary: fetch_all(&self.canary).await,
+            stable: fetch_all(&self.stable).await,
+        }
+    }
+}
+
+impl Snapshot {
+    /// The window from this snapshot to a later one. A pod of which either has no page makes it missing.
+    pub fn window_to(&self, later: &Self, query: &Query, look: u32) -> Result<Window, SourceError> {
+        let mut pages = [self, later]
+            .into_iter()
+            .flat_map(|s| s.canary.iter().chain(&s.stable));
+        if let Some((address, error)) =
+            pages.find_map(|p| Some((&p.address, p.text.as_ref().err()?)))
+        {
+            return Ok(Window {
+                look,
+                content: Err(Missing(format!("pod {address} gave no page: {error}"))),
+            });
+        }
+        let span = Span {
+            from_ms: self.at.as_millisecond(),
+            to_ms: later.at.as_millisecond(),
+        };
+        let canary = observed(
+            query,
+            [(span.from_ms, &self.canary), (span.to_ms, &later.canary)],
+        )?;
+        let stable = observed(
+            query,
+            [(span.from_ms, &self.stable), (span.to_ms, &later.stable)],
+        )?;
+        cells::window(look, span, query, &canary, &stable)
+    }
+}
+
+fn pages(addresses: &[String]) -> Result<Vec<(Url, Http)>, SourceError> {
+    let page = |address: &String| {
+        let url = Url::parse(address).map_err(|e| {
+            SourceError::Config(format!("source.scrape has no address in an entry: {e}"))
+        })?;
+        Ok((url, Http::new(PrometheusConfig::at(address.clone()))))
+    };
+    addresses.iter().map(page).collect()
+}
+
+async fn fetch_all(targets: &[(Url, Http)]) -> Vec<Page> {
+    let mut pages = Vec::with_capacity(targets.len());
+    for (url, http) in targets {
+        pages.push(Page {
+            address: without_user(url.as_str()),
+            text: fetch(url, http).await,
+        });
+    }
+    pages
+}
+
+async fn fetch(url: &Url, http: &Http) -> Result<String, SourceError> {
+    let address = http.address();
+    let answer = http.get(url.clone(), "metrics page").await?;
+    let text = String::from_utf8(answer.body).map_err(|e| SourceError::BadReply {
+        query: address.clone(),
+        why: e.to_string(),
+    })?;
+    match answer.status {
+        200 => Ok(text),
+        status => Err(SourceError::Status {
+            address,
+            query: "metrics page".into(),
+            status,
+            text: text.chars().take(200).collect(),
+            hint: "check the address",
+        }),
+    }
+}
+
+fn observed(query: &Query, moments: [(i64, &Vec<Page>); 2]) -> Result<Observed, SourceError> {
+    let mut observed = Observed::default();
+    let gather = |selector: &Selector| gather(query, selector, &moments);
+    if let Some((total, errors)) = &query.errors {
+        (observed.total, observed.errors) = (gather(total)?, gather(errors)?);
+    }
+    if let Some(histogram) = &query.latency {
+        let base = histogram
+            .name()
+            .strip_suffix("_bucket")
+            .unwrap_or_else(|| histogram.name());
+        observed.latency = gather(&histogram.named(format!("{base}_bucket")))?;
+    }
+    observed.up = moments
+        .iter()
+        .flat_map(|(at, pages)| pages.iter().map(|page| answered(query, *at, page)))
+        .collect();
+    Ok(observed)
+}
+
+fn answered(query: &Query, at_ms: i64, page: &Page) -> Series {
+    let metric = BTreeMap::from([(query.pod.clone(), page.address.clone())]);
+    Series {
+        metric,
+        values: vec![(seconds(at_ms), "1".to_owned())],
+        histograms: Vec::new(),
+    }
+}
+
+fn gather(
+    query: &Query,
+    selector: &Selector,
+    moments: &[(i64, &Vec<Page>)],
+) -> Result<Vec<Series>, SourceError> {
+    let mut series: BTreeMap<BTreeMap<String, String>, Vec<(f64, String)>> = BTreeMap::new();
+    for (at, pages) in moments {
+        for page in *pages {
+            for (mut labels, value) in samples(page, selector)? {
+                // The target names the pod, whatever the page says: two pods never share a series.
+                labels.insert(query.pod.clone(), page.address.clone());
+                series
+                    .entry(labels)
+                    .or_default()
+                    .push((seconds(*at), value));
+            }
+        }
+    }
+    Ok(series
+        .into_iter()
+        .map(|(metric, values)| Series {
+            metric,
+            values,
+            histograms: Vec::new(),
+        })
+        .collect())
+}
+
+/// The samples of a page that a selector selects. A line about its metric that cannot be read is an error, never
+/// dropped: a lost line would be a lost count.
+fn samples(page: &Page, selector: &Selector) -> Result<Vec<Sample>, SourceError> {
+    let Ok(text) = &page.text else {
+        return Ok(Vec::new());
+    };
+    let wanted = text
+        .lines()
+        .enumerate()
+        .filter_map(|(n, line)| Some((n + 1, about(line, selector.name())?)));
+    let read: Vec<_> = wanted
+        .map(|(n, rest)| (n, sample(selector.name(), rest)))
+        .collect();
+    let unread = read.iter().filter(|(_, s)| s.is_err()).count();
+    let lines = read.len();
+    let mut found = Vec::new();
+    for (line, result) in read {
+        let (labels, value) = result.map_err(|why| SourceError::Page {
+            address: page.address.clone(),
+            line,
+            why,
+            unread,
+            lines,
+        })?;
+        if selector.matchers().select(&labels)? {
+            found.push((labels, value));
+        }
+    }
+    Ok(found)
+}
+
+/// What follows the metric's name, if the line holds a sample of it.
+fn about<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    let rest = line.trim().strip_prefix(name)?;
+    rest.starts_with(['{', ' ', '\t'])
+        .then(|| rest.trim_start())
+}
+
+fn sample(name: &str, rest: &str) -> Result<Sample, String> {
+    let (body, after) = match rest.strip_prefix('{') {
+        Some(inner) => closing(inner).ok_or("the closing } is missing")?,
+        None => ("", rest),
+    };
+    let mut labels = labels(body)?;
+    labels.insert("__name__".to_owned(), name.to_owned());
+    let value = after
+        .split_whitespace()
+        .next()
+        .ok_or("the value is missing")?;
+    Ok((labels, value.to_owned()))
+}
+
+/// Splits at the brace that closes the labels: one outside of quotes.
+fn closing(inner: &str) -> Option<(&str, &str)> {
+    let (mut quoted, mut escaped) = (false, false);
+    for (at, c) in inner.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '"' => quoted = !quoted,
+            '}' if !quoted => return Some((inner.split_at(at).0, inner.split_at(at + 1).1)),
+            _ => {}
+        }
+    }
+    None
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "milliseconds since the epoch stay below 2^53"
+)]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Matchers;
+    use crate::window::Arm;
+
+    fn snapshot(at: i64, canary: &str, stable: &str) -> Snapshot {
+        let page = |address: &str, text: &str| {
+            vec![Page {
+                address: address.into(),
+                text: Ok(text.into()),
+            }]
+        };
+        Snapshot {
+            at: Timestamp::from_second(at).unwrap(),
+            canary: page("c", canary),
+            stable: page("s", stable),
+        }
+    }
+
+    fn query() -> Query {
+        let errors = (
+            Selector::parse("r_total").unwrap(),
+            Selector::parse("r_total{code!=\"200\"}").unwrap(),
+        );
+        Query {
+            errors: Some(errors),
+            latency: None,
+            canary: Matchers::default(),
+            stable: Matchers::default(),
+            strata: vec!["route".into()],
+            pod: "pod".into(),
+        }
+    }
+
+    #[test]
+    fn two_snapshots_make_a_window_with_births_and_awkward_labels() {
+        let old = "# TYPE r_total counter\nr_total{route=\"/u/{id} \\\"q\\\"\",code=\"200\"} 5\n";
+        let new = "r_total{route=\"/u/{id} \\\"q\\\"\",code=\"200\"} 9\nr_total{route=\"/u/{id} \\\"q\\\"\",code=\"500\"} 2 17\n";
+        let window = snapshot(0, old, old)
+            .window_to(&snapshot(30, new, old), &query(), 1)
+            .unwrap();
+        let cells = window.content.unwrap();
+        let canary: Vec<_> = cells
+            .iter()
+            .filter(|(k, _)| k.arm == Arm::Canary)
+            .map(|(k, c)| (k.stratum.as_str(), c.requests, c.errors))
+            .collect();
+        assert_eq!(canary, [("/u/{id} \"q\"", 6, 2)]);
+    }
+
+    #[test]
+    fn an_unreadable_line_is_named() {
+        let bad = "r_total{route=\"x} 5\n";
+        let error = snapshot(0, bad, bad)
+            .window_to(&snapshot(30, bad, bad), &query(), 1)
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("line 1") && error.to_string().contains("1 of 1"),
+            "{error}"
+        );
+    }
+}
