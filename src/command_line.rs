@@ -6,19 +6,22 @@ use std::process::ExitCode;
 use lexopt::{Arg, Parser};
 use temper_go_plugin::Handshake;
 
+use crate::demo;
+
 /// Exit status of a command line that is not understood, as in `sysexits.h`.
-const USAGE: u8 = 64;
+pub(crate) const USAGE: u8 = 64;
 
 const HELP: &str = "\
 Temper judges canaries for Argo Rollouts: is the new version worse than the old one?
 
 This program is a metric-provider plugin: the Argo Rollouts controller starts it, when the ConfigMap
 argo-rollouts-config lists it under metricProviderPlugins and an AnalysisTemplate asks for it.
-There is nothing to start by hand but this:
+To see how it judges, start the demonstration.
 
 Usage: temper [COMMAND]
 
 Commands:
+  demo       Judge a bad and a good version of a small service, live, everything embedded
   help       Say this
 
 Options:
@@ -34,6 +37,7 @@ pub(crate) fn run(mut arguments: Parser) -> anyhow::Result<ExitCode> {
             say(concat!("temper ", env!("CARGO_PKG_VERSION"), "\n"))
         }
         Ok(Some(Arg::Value(command))) if command == "help" => say(HELP),
+        Ok(Some(Arg::Value(command))) if command == "demo" => demo::run(&mut arguments),
         Ok(Some(Arg::Value(command))) => {
             refuse(&format!("there is no command `{}`", command.display()))
         }

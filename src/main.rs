@@ -3,6 +3,7 @@
 mod plugin;
 mod provider;
 mod command_line;
+mod demo;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
