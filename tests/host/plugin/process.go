@@ -1,0 +1,149 @@
+package plugin
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Controller is what go-plugin adds to the environment of a controller for each plugin.
+var Controller = []string{
+	"ARGO_ROLLOUTS_RPC_PLUGIN=metricprovider",
+	"PLUGIN_MIN_PORT=10000",
+	"PLUGIN_MAX_PORT=25000",
+	"PLUGIN_PROTOCOL_VERSIONS=1",
+}
+
+// Process is a running plugin.
+type Process struct {
+	*exec.Cmd
+	// Handshake is its first line, without the line end.
+	Handshake string
+	// Folder is its TMPDIR, empty but for what it puts there.
+	Folder string
+	// Stdout is what came after the handshake, Stderr everything.
+	Stdout, Stderr *Output
+	ended          chan struct{}
+	peak           *peak
+}
+
+// Output collects what a process writes.
+type Output struct {
+	lock sync.Mutex
+	text bytes.Buffer
+}
+
+// Write makes an Output the end of a pipe.
+func (o *Output) Write(text []byte) (int, error) {
+	o.lock.Lock()
+	defer o.lock.Unlock()
+	return o.text.Write(text)
+}
+
+// String is all that was written until now.
+func (o *Output) String() string {
+	o.lock.Lock()
+	defer o.lock.Unlock()
+	return o.text.String()
+}
+
+// Start runs the binary and returns when it has written its handshake. It is killed at the end of the test.
+func Start(t testing.TB, binary string) *Process {
+	t.Helper()
+	p := Launch(t, binary, Controller...)
+	if p.Handshake == "" {
+		t.Fatalf("%s ended without a handshake, stderr: %s", binary, p.Stderr)
+	}
+	return p
+}
+
+// Launch runs the binary under an environment, and returns when it has written a line or closed its output.
+func Launch(t testing.TB, binary string, env ...string) *Process {
+	t.Helper()
+	p := &Process{Cmd: exec.Command(binary), Folder: folder(t), Stdout: &Output{}, Stderr: &Output{}, ended: make(chan struct{})}
+	p.Env = append(append(os.Environ(), "TMPDIR="+p.Folder), env...)
+	p.Cmd.Stderr = p.Stderr
+	// A pipe of our own: that of the standard library is closed by Wait, read or not.
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatalf("make a pipe for the output: %v", err)
+	}
+	p.Cmd.Stdout = write
+	if err := p.Cmd.Start(); err != nil {
+		t.Fatalf("start %s: %v", binary, err)
+	}
+	write.Close()
+	p.peak = watch(p.Process.Pid, p.ended)
+	lines := bufio.NewReader(read)
+	line, _ := lines.ReadString('\n')
+	p.Handshake = strings.TrimSuffix(line, "\n")
+	go p.await(lines, read)
+	t.Cleanup(func() { p.Process.Kill(); <-p.ended })
+	return p
+}
+
+func (p *Process) await(lines io.Reader, pipe io.Closer) {
+	io.Copy(p.Stdout, lines)
+	p.Cmd.Wait()
+	pipe.Close()
+	close(p.ended)
+}
+
+// Address of the handshake: network and address.
+func (p *Process) Address() (string, string) {
+	parts := strings.Split(p.Handshake, "|")
+	if len(parts) < 4 {
+		return "", ""
+	}
+	return parts[2], parts[3]
+}
+
+// Dial opens a connection to the plugin, as the host does.
+func (p *Process) Dial(t testing.TB) net.Conn {
+	t.Helper()
+	network, address := p.Address()
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		t.Fatalf("connect to the plugin of handshake %q: %v", p.Handshake, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// EndsWithin waits for the process to end by itself.
+func (p *Process) EndsWithin(t testing.TB, limit time.Duration) {
+	t.Helper()
+	select {
+	case <-p.ended:
+	case <-time.After(limit):
+		t.Fatalf("the plugin still runs after %s", limit)
+	}
+}
+
+// Done is closed when the process has ended.
+func (p *Process) Done() <-chan struct{} { return p.ended }
+
+// EndedWell fails the test if a signal ended the process or it panicked.
+func (p *Process) EndedWell(t testing.TB) {
+	t.Helper()
+	if status := p.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		t.Errorf("the plugin was ended by %s", status.Signal())
+	}
+	for _, word := range []string{"panicked at", "panic:", "fatal error:", "stack overflow", "RUST_BACKTRACE"} {
+		if strings.Contains(p.Stderr.String(), word) {
+			t.Errorf("stderr has %q: %s", word, tail(p.Stderr.String()))
+		}
+	}
+}
+
+func tail(text string) string {
+	return text[max(0, len(text)-2000):]
+}
