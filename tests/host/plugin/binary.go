@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 )
 
@@ -20,16 +19,6 @@ func Binary(t testing.TB) string {
 	return ""
 }
 
-// Reference is the path of the plugin made of Go.
-func Reference(t testing.TB) string {
-	t.Helper()
-	path := os.Getenv("GO_PLUGIN")
-	if path == "" {
-		t.Fatal("GO_PLUGIN is not set: start the tests by tests/host/run")
-	}
-	return path
-}
-
 // IsTemper says which plugin is under test.
 func IsTemper() bool { return os.Getenv("TEMPER_BIN") != "" }
 
@@ -39,14 +28,4 @@ func OnlyTemper(t testing.TB, instead string) {
 	if !IsTemper() {
 		t.Skip("a plugin made of Go: " + instead)
 	}
-}
-
-// folder is where one process keeps its socket: short, since a socket's path may have 107 bytes.
-func folder(t testing.TB) string {
-	path, err := os.MkdirTemp("/tmp", "temper-host-")
-	if err != nil {
-		t.Fatalf("make a folder for the socket: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(path) })
-	return filepath.Clean(path)
 }

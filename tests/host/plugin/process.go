@@ -68,26 +68,52 @@ func Start(t testing.TB, binary string) *Process {
 // Launch runs the binary under an environment, and returns when it has written a line or closed its output.
 func Launch(t testing.TB, binary string, env ...string) *Process {
 	t.Helper()
-	p := &Process{Cmd: exec.Command(binary), Folder: folder(t), Stdout: &Output{}, Stderr: &Output{}, ended: make(chan struct{})}
-	p.Env = append(append(os.Environ(), "TMPDIR="+p.Folder), env...)
+	p, err := Spawn(binary, env...)
+	if err != nil {
+		t.Fatalf("start %s: %v", binary, err)
+	}
+	t.Cleanup(p.Discard)
+	return p
+}
+
+// Spawn is Launch outside of a test. What it returns wants to be discarded.
+func Spawn(binary string, env ...string) (*Process, error) {
+	// Short, since the path of a socket may have 107 bytes.
+	folder, err := os.MkdirTemp("/tmp", "temper-host-")
+	if err != nil {
+		return nil, err
+	}
+	p := &Process{Cmd: exec.Command(binary), Folder: folder, Stdout: &Output{}, Stderr: &Output{}, ended: make(chan struct{})}
+	p.Env = append(append(os.Environ(), "TMPDIR="+folder), env...)
 	p.Cmd.Stderr = p.Stderr
 	// A pipe of our own: that of the standard library is closed by Wait, read or not.
 	read, write, err := os.Pipe()
 	if err != nil {
-		t.Fatalf("make a pipe for the output: %v", err)
+		return nil, err
 	}
 	p.Cmd.Stdout = write
 	if err := p.Cmd.Start(); err != nil {
-		t.Fatalf("start %s: %v", binary, err)
+		return nil, err
 	}
-	write.Close()
 	p.peak = watch(p.Process.Pid, p.ended)
+	p.readHandshake(read, write)
+	return p, nil
+}
+
+// Discard kills the process, if it still runs, and removes its folder.
+func (p *Process) Discard() {
+	p.Process.Kill()
+	<-p.ended
+	os.RemoveAll(p.Folder)
+}
+
+// readHandshake reads the first line, and leaves the others to be collected.
+func (p *Process) readHandshake(read, write *os.File) {
+	write.Close() // Else the end of the process would not be the end of the pipe.
 	lines := bufio.NewReader(read)
 	line, _ := lines.ReadString('\n')
 	p.Handshake = strings.TrimSuffix(line, "\n")
 	go p.await(lines, read)
-	t.Cleanup(func() { p.Process.Kill(); <-p.ended })
-	return p
 }
 
 func (p *Process) await(lines io.Reader, pipe io.Closer) {

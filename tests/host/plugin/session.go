@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"testing"
@@ -29,22 +30,31 @@ func (p *Process) Attach(t testing.TB) *Session {
 // AttachTo is Attach on a connection that the test keeps hold of.
 func AttachTo(t testing.TB, conn net.Conn) *Session {
 	t.Helper()
+	session, err := Open(conn)
+	if err != nil {
+		t.Fatalf("open a session: %v", err)
+	}
+	return session
+}
+
+// Open is AttachTo outside of a test.
+func Open(conn net.Conn) (*Session, error) {
 	client, err := goPlugin.NewRPCClient(conn, plugins)
 	if err != nil {
-		t.Fatalf("open the control streams: %v", err)
+		return nil, fmt.Errorf("open the control streams: %w", err)
 	}
 	if err := client.SyncStreams(io.Discard, io.Discard); err != nil {
-		t.Fatalf("read the output streams: %v", err)
+		return nil, fmt.Errorf("read the output streams: %w", err)
 	}
 	raw, err := client.Dispense("RpcMetricProviderPlugin")
 	if err != nil {
-		t.Fatalf("dispense the provider: %v", err)
+		return nil, fmt.Errorf("dispense the provider: %w", err)
 	}
 	provider := raw.(rpc.MetricProviderPlugin)
 	if failed := provider.InitPlugin(); failed.HasError() {
-		t.Fatalf("initialise the provider: %v", failed)
+		return nil, fmt.Errorf("initialise the provider: %w", failed)
 	}
-	return &Session{client, provider}
+	return &Session{client, provider}, nil
 }
 
 // Quits asks the plugin to end, as the controller does. A plugin made of Go may be gone before its answer.

@@ -18,7 +18,7 @@ import (
 	"temper.test/host/sample"
 )
 
-// The host waits this long after the answer to Quit, then it kills.
+// The host waits this long after the answer to Quit, then it kills. Without a host there is even less to wait for.
 const quitLimit = 2 * time.Second
 
 func TestAKilledPluginIsStartedAgain(t *testing.T) {
@@ -151,7 +151,7 @@ func TestTheEndOfTheConnectionIsTheEndOfThePlugin(t *testing.T) {
 			}
 			session.Ping()
 			conn.Close()
-			process.EndsWithin(t, bounded)
+			process.EndsWithin(t, quitLimit)
 			process.EndedWell(t)
 			leavesNothing(t, process)
 		})
@@ -163,9 +163,9 @@ func TestAHostThatIsKilledLeavesNoOrphan(t *testing.T) {
 	pid, host := hostWithPlugin(t)
 	host.Process.Kill()
 	host.Wait()
-	if !plugin.Gone(pid, bounded) {
+	if !plugin.Gone(pid, quitLimit) {
 		syscall.Kill(pid, syscall.SIGKILL)
-		t.Fatalf("the plugin %d outlived its host by %s", pid, bounded)
+		t.Fatalf("the plugin %d outlived its host by %s", pid, quitLimit)
 	}
 }
 

@@ -88,7 +88,7 @@ func endsAfter(t *testing.T, process *plugin.Process, conn net.Conn) {
 	if !plugin.IsTemper() {
 		return // It is orphaned.
 	}
-	process.EndsWithin(t, bounded)
+	process.EndsWithin(t, quitLimit)
 	process.EndedWell(t)
 }
 
