@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// Secret is an argument and a header of every sample. It must never come back.
+// Secret is an argument of every run and a header of every query. It must never come back.
 const Secret = "correct-horse-battery-staple"
 
 // Metric is one that the plugin of the given name serves, from the given source.
@@ -75,7 +75,9 @@ func Run(name string) *v1alpha1.AnalysisRun {
 		},
 		Spec: v1alpha1.AnalysisRunSpec{
 			Metrics: []v1alpha1.Metric{{Name: "queue-errors"}},
-			Args:    []v1alpha1.Argument{{Name: "token", Value: &secret}},
+			Args: []v1alpha1.Argument{{Name: "token", Value: &secret, ValueFrom: &v1alpha1.ValueFrom{
+				SecretKeyRef: &v1alpha1.SecretKeyRef{Name: "prometheus", Key: "token"},
+			}}},
 		},
 		Status: v1alpha1.AnalysisRunStatus{Phase: v1alpha1.AnalysisPhaseRunning, StartedAt: &started},
 	}

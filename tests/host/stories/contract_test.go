@@ -41,7 +41,7 @@ func TestEveryCallOfTheContractIsAnswered(t *testing.T) {
 	}
 }
 
-func TestAMeasurementKeepsItsStart(t *testing.T) {
+func TestAMeasurementKeepsItsStartAndItsMetadata(t *testing.T) {
 	controller := argo.Install(t, plugin.Binary(t))
 	metric := sample.Metric(controller.Name, sample.Prometheus(backend.Answering(t).URL))
 	run := sample.Run("start")
@@ -53,10 +53,17 @@ func TestAMeasurementKeepsItsStart(t *testing.T) {
 		last := provider.Run(run, metric)
 		began := metav1.NewTime(time.Now().Add(-3 * time.Second).Truncate(time.Second))
 		last.StartedAt = &began
+		if last.Metadata == nil {
+			last.Metadata = map[string]string{}
+		}
+		last.Metadata["noted"] = "before"
 		answer := call(run, metric, last)
 		keepsTheContract(t, name, answer)
 		if answer.StartedAt != nil && !answer.StartedAt.Time.Equal(began.Time) {
 			t.Errorf("%s moved the start from %s to %s", name, began, answer.StartedAt)
+		}
+		if answer.Metadata["noted"] != "before" {
+			t.Errorf("%s lost metadata: %v", name, answer.Metadata)
 		}
 	}
 }

@@ -87,6 +87,9 @@ func TestQuitWaitsForCallsInFlight(t *testing.T) {
 		t.Fatalf("quit was answered (%v) while calls were in flight", err)
 	case <-time.After(300 * time.Millisecond): // Long enough for an eager answer.
 	}
+	if err := session.Ping(); err != nil {
+		t.Errorf("ping while quit waits: %v", err)
+	}
 	prometheus.Answer()
 	answered(t, answers, 8)
 	if err := <-quit; err != nil {
