@@ -6,6 +6,7 @@ require (
 	github.com/argoproj/argo-rollouts v1.5.0
 	github.com/hashicorp/go-plugin v1.4.9
 	github.com/hashicorp/yamux v0.0.0-20180604194846-3520598351bb
+	golang.org/x/sync v0.0.0-20201020160332-67f06af15bc9
 	golang.org/x/sys v0.7.0
 	k8s.io/apimachinery v0.25.8
 	k8s.io/client-go v0.25.8

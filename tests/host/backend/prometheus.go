@@ -8,32 +8,42 @@ import (
 	"time"
 )
 
-// Prometheus is a server on loopback. Its series have no samples: what is tested is the plugin's conduct towards its host.
+// Prometheus is a server on loopback. What its counters say is made up: what is tested is the plugin's conduct towards its host.
 type Prometheus struct {
 	// URL to configure as the address.
 	URL string
 	// Asked receives a value for each query that has arrived.
-	Asked  chan struct{}
+	Asked  <-chan struct{}
 	answer chan struct{}
+	server *httptest.Server
 }
 
 // Answering answers at once.
 func Answering(t testing.TB) *Prometheus {
-	server := Hanging(t)
+	server := Serve()
+	t.Cleanup(server.Close)
+	return server
+}
+
+// Serve is Answering outside of a test. It wants to be closed.
+func Serve() *Prometheus {
+	server := hanging()
 	server.Answer()
 	return server
 }
 
 // Slow answers each query after a delay.
 func Slow(t testing.TB, delay time.Duration) *Prometheus {
-	server := &Prometheus{Asked: make(chan struct{}, 10000)}
-	return server.serve(t, func() <-chan struct{} { return after(delay) })
+	server := serve(func() <-chan struct{} { return after(delay) })
+	t.Cleanup(server.Close)
+	return server
 }
 
 // Hanging answers nothing until Answer is called.
 func Hanging(t testing.TB) *Prometheus {
-	server := &Prometheus{Asked: make(chan struct{}, 10000), answer: make(chan struct{})}
-	return server.serve(t, func() <-chan struct{} { return server.answer })
+	server := hanging()
+	t.Cleanup(server.Close)
+	return server
 }
 
 // Answer releases the queries that wait and all later ones.
@@ -52,30 +62,32 @@ func (p *Prometheus) Await(t testing.TB, queries int) {
 	}
 }
 
-func (p *Prometheus) serve(t testing.TB, ready func() <-chan struct{}) *Prometheus {
+// Close ends the server and the queries that wait.
+func (p *Prometheus) Close() { p.server.CloseClientConnections() }
+
+func hanging() *Prometheus {
+	answer := make(chan struct{})
+	server := serve(func() <-chan struct{} { return answer })
+	server.answer = answer
+	return server
+}
+
+// serve answers each query when it is ready.
+func serve(ready func() <-chan struct{}) *Prometheus {
+	asked := make(chan struct{}, 10000)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
-		case p.Asked <- struct{}{}:
+		case asked <- struct{}{}:
 		default: // Nobody counts this far.
 		}
+		r.ParseForm() // The server hears of an asker that leaves only when the body has been read.
 		select {
 		case <-ready():
 			reply(w, r)
 		case <-r.Context().Done():
 		}
 	}))
-	t.Cleanup(server.CloseClientConnections)
-	p.URL = server.URL
-	return p
-}
-
-func reply(w http.ResponseWriter, r *http.Request) {
-	w.Header().Set("Content-Type", "application/json")
-	kind := "vector"
-	if r.URL.Path == "/api/v1/query_range" {
-		kind = "matrix"
-	}
-	w.Write([]byte(`{"status":"success","data":{"resultType":"` + kind + `","result":[]}}`))
+	return &Prometheus{URL: server.URL, Asked: asked, server: server}
 }
 
 func after(delay time.Duration) <-chan struct{} {

@@ -5,17 +5,14 @@ package main
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"text/tabwriter"
 
-	"temper.test/host/sample"
+	"temper.test/host/backend"
 )
 
 func main() {
-	// The host shares the machine: the fewer its collections, the less of them is in the figures.
-	debug.SetGCPercent(800)
 	if err := compareAll(); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
 		os.Exit(1)
@@ -23,21 +20,15 @@ func main() {
 }
 
 func compareAll() error {
-	folder, err := os.MkdirTemp("", "temper-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(folder)
-	source, err := sample.Recording(filepath.Join(folder, "recording.ndjson"))
-	if err != nil {
-		return err
-	}
-	metric = sample.Metric("temper/plugin", source)
-	rivals := [2]string{os.Getenv("TEMPER_BIN"), os.Getenv("GO_PLUGIN")}
+	// The host shares the machine: the fewer its collections, the less of them is in the figures.
+	debug.SetGCPercent(800)
+	prometheus := backend.Serve()
+	defer prometheus.Close()
+	pair := rivals{temper(prometheus.URL), baseline()}
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 3, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\ttemper\tgo plugin\tratio\twanted\t")
-	for _, measure := range []func([2]string) ([]row, error){starts, roundTrips, memory} {
-		rows, err := measure(rivals)
+	for _, measure := range []func(rivals) ([]row, error){starts, roundTrips, memory} {
+		rows, err := measure(pair)
 		if err != nil {
 			return err
 		}

@@ -2,15 +2,11 @@ package main
 
 import (
 	"fmt"
-	"net"
-	"strings"
-	"sync"
 	"time"
 
-	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
+	"golang.org/x/sync/errgroup"
 
-	"temper.test/host/plugin"
-	"temper.test/host/sample"
+	"github.com/argoproj/argo-rollouts/pkg/apis/rollouts/v1alpha1"
 )
 
 // How much is measured. Batches alternate between the rivals.
@@ -22,12 +18,12 @@ const (
 )
 
 // starts measures from the start of the process to its handshake.
-func starts(rivals [2]string) ([]row, error) {
+func starts(pair rivals) ([]row, error) {
 	var took [2][]float64
 	for range startups {
-		for i, binary := range rivals {
+		for i, rival := range pair {
 			began := time.Now()
-			process, err := plugin.Spawn(binary, plugin.Controller...)
+			process, err := rival.spawn()
 			if err != nil {
 				return nil, err
 			}
@@ -39,19 +35,19 @@ func starts(rivals [2]string) ([]row, error) {
 }
 
 // roundTrips measures Run with the source in memory, from one caller and from sixteen.
-func roundTrips(rivals [2]string) ([]row, error) {
-	var sessions [2]*plugin.Session
-	for i, binary := range rivals {
-		process, session, err := open(binary)
+func roundTrips(pair rivals) ([]row, error) {
+	var both [2]*asked
+	for i, rival := range pair {
+		running, err := rival.open()
 		if err != nil {
 			return nil, err
 		}
-		defer process.Discard()
-		sessions[i] = session
+		defer running.Discard()
+		both[i] = running
 	}
 	var rows []row
 	for _, callers := range []int{1, 16} {
-		took, err := alternate(sessions, callers)
+		took, err := alternate(both, runs(callers))
 		if err != nil {
 			return nil, err
 		}
@@ -61,12 +57,12 @@ func roundTrips(rivals [2]string) ([]row, error) {
 	return rows, nil
 }
 
-// alternate lets the rivals answer in turn. The first batch of each is not counted: it carries the type definitions.
-func alternate(sessions [2]*plugin.Session, callers int) ([2][]float64, error) {
+// alternate lets the rivals answer in turn. The first batch of each is not counted: it defines types and fills memories.
+func alternate(both [2]*asked, runs []*v1alpha1.AnalysisRun) ([2][]float64, error) {
 	var took [2][]float64
 	for number := range batches + 1 {
-		for i, session := range sessions {
-			samples, err := batch(session, callers)
+		for i, plugin := range both {
+			samples, err := batch(plugin, runs)
 			if err != nil {
 				return took, err
 			}
@@ -78,47 +74,31 @@ func alternate(sessions [2]*plugin.Session, callers int) ([2][]float64, error) {
 	return took, nil
 }
 
-// batch makes batchCalls calls from so many callers, and returns what each took in milliseconds.
-func batch(session *plugin.Session, callers int) ([]float64, error) {
+// batch makes batchCalls calls from as many callers as there are runs, and returns what each took.
+func batch(plugin *asked, runs []*v1alpha1.AnalysisRun) ([]float64, error) {
 	took := make([]float64, batchCalls)
-	var failed error
-	var ends sync.WaitGroup
-	var once sync.Once
-	for caller := range callers {
-		ends.Add(1)
-		go func() {
-			defer ends.Done()
-			for call := caller; call < batchCalls; call += callers {
-				began := time.Now()
-				answer := session.Run(run, metric)
-				took[call] = milliseconds(began)
-				if err := check(answer); err != nil {
-					once.Do(func() { failed = err })
-				}
+	var callers errgroup.Group
+	for caller, run := range runs {
+		callers.Go(func() (err error) {
+			for call := caller; call < batchCalls && err == nil; call += len(runs) {
+				took[call], err = plugin.run(run)
 			}
-		}()
+			return err
+		})
 	}
-	ends.Wait()
-	return took, failed
+	return took, callers.Wait()
 }
 
 // memory weighs a fresh process, and the same one after a thousand runs.
-func memory(rivals [2]string) ([]row, error) {
+func memory(pair rivals) ([]row, error) {
 	var idle, busy [2][]float64
 	for range weighings {
-		for i, binary := range rivals {
-			process, session, err := open(binary)
+		for i, rival := range pair {
+			before, after, err := weigh(rival)
 			if err != nil {
 				return nil, err
 			}
-			idle[i] = append(idle[i], mebibytes(process))
-			for range 1000 {
-				if err := check(session.Run(run, metric)); err != nil {
-					return nil, err
-				}
-			}
-			busy[i] = append(busy[i], mebibytes(process))
-			process.Discard()
+			idle[i], busy[i] = append(idle[i], before), append(busy[i], after)
 		}
 	}
 	return []row{
@@ -127,38 +107,18 @@ func memory(rivals [2]string) ([]row, error) {
 	}, nil
 }
 
-// What every call asks for. The source of the metric is a recording, so nothing but the plugin's work is in the figures.
-var (
-	run    = sample.Run("bench")
-	metric v1alpha1.Metric
-)
-
-func open(binary string) (*plugin.Process, *plugin.Session, error) {
-	process, err := plugin.Spawn(binary, plugin.Controller...)
+func weigh(rival rival) (idle, busy float64, err error) {
+	running, err := rival.open()
 	if err != nil {
-		return nil, nil, err
+		return 0, 0, err
 	}
-	network, address := process.Address()
-	conn, err := net.Dial(network, address)
-	if err != nil {
-		return nil, nil, fmt.Errorf("connect to %s: %w", binary, err)
+	defer running.Discard()
+	idle = running.mebibytes()
+	run := runs(1)[0]
+	for range 1000 {
+		if _, err := running.run(run); err != nil {
+			return 0, 0, err
+		}
 	}
-	session, err := plugin.Open(conn)
-	return process, session, err
-}
-
-// check refuses to measure how fast a plugin fails.
-func check(answer v1alpha1.Measurement) error {
-	if answer.Phase == v1alpha1.AnalysisPhaseError || strings.Contains(answer.Message, "rpc call error") {
-		return fmt.Errorf("Run answered %q: %s", answer.Phase, answer.Message)
-	}
-	return nil
-}
-
-func milliseconds(since time.Time) float64 {
-	return time.Since(since).Seconds() * 1e3
-}
-
-func mebibytes(process *plugin.Process) float64 {
-	return float64(plugin.Resident(process.Process.Pid)) / (1 << 20)
+	return idle, running.mebibytes(), nil
 }

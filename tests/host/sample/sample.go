@@ -20,7 +20,12 @@ const Secret = "correct-horse-battery-staple"
 
 // Metric is one that the plugin of the given name serves, from the given source.
 func Metric(plugin string, source map[string]any) v1alpha1.Metric {
-	return MetricOf(plugin, map[string]any{
+	return MetricOf(plugin, Configuration(source))
+}
+
+// Configuration is what a metric says to Temper. A look is over when a second is.
+func Configuration(source map[string]any) map[string]any {
+	return map[string]any{
 		"source": source,
 		"arms":   map[string]string{"canary": `pod=~"c.*"`, "stable": `pod=~"s.*"`},
 		"errors": map[string]string{
@@ -29,7 +34,8 @@ func Metric(plugin string, source map[string]any) v1alpha1.Metric {
 		},
 		"step":    "1s",
 		"horizon": "10s",
-	})
+		"settle":  "0s",
+	}
 }
 
 // MetricOf has any configuration at all.

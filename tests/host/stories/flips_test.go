@@ -19,7 +19,7 @@ import (
 
 // How many damaged copies of what an honest host says are tried.
 const (
-	damagedCalls    = 400
+	damagedCalls    = 2000
 	damagedSessions = 60
 )
 

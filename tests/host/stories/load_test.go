@@ -54,7 +54,7 @@ func TestLargeRunsAreAnswered(t *testing.T) {
 	controller := argo.Install(t, plugin.Binary(t))
 	metric := sample.Metric(controller.Name, sample.Prometheus(backend.Answering(t).URL))
 	provider := controller.MustPlugin(t)
-	for _, bytes := range []int{250_000, 300_000, 1_000_000, 1_500_000, 4_000_000} {
+	for _, bytes := range []int{250_000, 300_000, 1_000_000, 1_500_000, 3_000_000} {
 		run := sample.LargeRun("large", bytes)
 		answer := provider.Run(run, metric)
 		keepsTheContract(t, fmt.Sprintf("Run of %d bytes", bytes), answer)

@@ -74,7 +74,7 @@ func TestAHostileCallHurtsItsStreamAlone(t *testing.T) {
 func TestHalfOpenBrokerStreamsHinderNobody(t *testing.T) {
 	plugin.OnlyTemper(t, "one of them blocks its later Dispenses")
 	process, peer := meet(t)
-	for range 1000 {
+	for range 20 {
 		peer.opens(t).Write([]byte{1, 0})
 	}
 	peer.goesOn(t)
@@ -82,7 +82,8 @@ func TestHalfOpenBrokerStreamsHinderNobody(t *testing.T) {
 	peer.quits(t, process)
 }
 
-func TestBrokerStreamsOfUnknownNumberHinderNobody(t *testing.T) {
+// A plugin need not serve so many at once, but what it does not serve it resets, as yamux says: the session goes on.
+func TestAThousandBrokerStreamsOfUnknownNumberHinderNobody(t *testing.T) {
 	process, peer := meet(t)
 	for range 1000 {
 		peer.opens(t).Write([]byte{0xef, 0xbe, 0xad, 0xde})
@@ -110,7 +111,9 @@ func TestAnswersThatNobodyReadsAreBounded(t *testing.T) {
 	stream.Write(wire.Types(300_000))
 	peer.goesOn(t)
 	process.StaysBounded(t)
-	peer.quits(t, process)
+	peer.session.Close() // Quit would wait for the answers to leave.
+	process.EndsWithin(t, quitLimit)
+	process.EndedWell(t)
 }
 
 func TestAnUnknownMethodIsAnswered(t *testing.T) {
@@ -152,11 +155,11 @@ func TestArgumentsOfTheWrongTypeAreRefusedInWords(t *testing.T) {
 	peer.quits(t, process)
 }
 
-func TestThousandsOfCallsOnABackendThatHangsStayWithinMemory(t *testing.T) {
+func TestHundredsOfCallsOnABackendThatHangsStayWithinMemory(t *testing.T) {
 	process := plugin.Start(t, plugin.Binary(t))
 	session := process.Attach(t)
 	metric := sample.Metric("temper/plugin", sample.Prometheus(backend.Hanging(t).URL))
-	for i := range 3000 {
+	for i := range 600 {
 		go session.Run(sample.Run(fmt.Sprint("flood-", i)), metric)
 	}
 	for range 10 {
