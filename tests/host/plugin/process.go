@@ -163,13 +163,11 @@ func (p *Process) EndedWell(t testing.TB) {
 	if status := p.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
 		t.Errorf("the plugin was ended by %s", status.Signal())
 	}
-	for _, word := range []string{"panicked at", "panic:", "fatal error:", "stack overflow", "RUST_BACKTRACE"} {
-		if strings.Contains(p.Stderr.String(), word) {
-			t.Errorf("stderr has %q: %s", word, tail(p.Stderr.String()))
+	for line := range strings.Lines(p.Stderr.String()) {
+		for _, word := range []string{"panicked", "panic:", "fatal error:", "stack overflow", "RUST_BACKTRACE"} {
+			if strings.Contains(line, word) {
+				t.Errorf("stderr has %q: %.2000s", word, line)
+			}
 		}
 	}
-}
-
-func tail(text string) string {
-	return text[max(0, len(text)-2000):]
 }
