@@ -4,6 +4,7 @@ package backend
 import (
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 )
@@ -44,6 +45,23 @@ func Hanging(t testing.TB) *Prometheus {
 	server := hanging()
 	t.Cleanup(server.Close)
 	return server
+}
+
+// Endless begins an answer and never ends it.
+func Endless(t testing.TB) *Prometheus {
+	asked := make(chan struct{}, 10000)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		w.Write([]byte(`{"status":"success","data":{"resultType":"matrix","result":[`))
+		series := []byte(strings.Repeat(`{"metric":{"pod":"c-0"},"values":[[1,"1"],[2,"2"]]},`, 1000))
+		for {
+			if _, err := w.Write(series); err != nil {
+				return
+			}
+		}
+	}))
+	t.Cleanup(server.CloseClientConnections)
+	return &Prometheus{URL: server.URL, Asked: asked, server: server}
 }
 
 // Answer releases the queries that wait and all later ones.

@@ -1,6 +1,7 @@
 package stories
 
 import (
+	"fmt"
 	"os"
 	"testing"
 	"time"
@@ -53,6 +54,18 @@ func TestABackendOfFiveSecondsIsNotWaitedFor(t *testing.T) {
 	case <-time.After(bounded):
 		t.Fatalf("no answer after %s, though a query may take two", bounded)
 	}
+}
+
+func TestBackendsThatNeverEndTheirAnswersStayWithinMemory(t *testing.T) {
+	process := plugin.Start(t, plugin.Binary(t))
+	session := process.Attach(t)
+	metric := sample.Metric("temper/plugin", sample.Prometheus(backend.Endless(t).URL))
+	answers := make(chan v1alpha1.Measurement, workers)
+	for worker := range workers {
+		go func() { answers <- session.Run(sample.Run(fmt.Sprint("endless-", worker)), metric) }()
+	}
+	answered(t, answers, workers)
+	process.StaysBounded(t)
 }
 
 func TestNinetySecondsOfIdlenessChangeNothing(t *testing.T) {
