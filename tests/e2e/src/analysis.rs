@@ -1,78 +1,25 @@
 //! `AnalysisRuns`: started from the `AnalysisTemplate` of `plugin-config`, watched until they say something.
 
-use std::{collections::BTreeMap, pin::pin, time::Duration};
+mod status;
+
+use std::{pin::pin, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use kube::{
     Api, Client, ResourceExt,
     api::{ApiResource, GroupVersionKind, Object, PostParams, WatchEvent, WatchParams},
 };
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_stream::StreamExt;
 
+pub use self::status::{Measurement, MetricResult, Status};
 use crate::controller::PLUGIN;
 
 /// The `AnalysisTemplate` that `plugin-config` brings.
 const TEMPLATE: &str = "queue-manager-canary";
 /// The longest that a story waits for its `AnalysisRun`: many times its horizon, for busy machines.
 const PATIENCE: Duration = Duration::from_mins(3);
-
-/// What the controller has written down about an `AnalysisRun`.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Status {
-    /// `Running`, then `Successful`, `Failed`, `Inconclusive` or `Error`.
-    pub phase: String,
-    /// Why it ended as it did, if not well.
-    pub message: String,
-    /// What was measured.
-    pub metric_results: Vec<MetricResult>,
-}
-
-/// What was measured of one metric.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default)]
-pub struct MetricResult {
-    /// The metric's name in the template.
-    pub name: String,
-    /// In order of time.
-    pub measurements: Vec<Measurement>,
-}
-
-/// One answer of the plugin.
-#[derive(Debug, Clone, Default, Deserialize, Serialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Measurement {
-    /// Like that of the `AnalysisRun`.
-    pub phase: String,
-    /// The plugin's sentence.
-    pub message: String,
-    /// When the plugin was first asked, RFC 3339.
-    pub started_at: Option<String>,
-    /// The plugin's evidence.
-    pub metadata: BTreeMap<String, String>,
-}
-
-impl Status {
-    /// Whether it is over.
-    pub fn ended(&self) -> bool {
-        !matches!(self.phase.as_str(), "" | "Pending" | "Running")
-    }
-
-    /// All answers of the plugin, in order of time.
-    pub fn measurements(&self) -> impl DoubleEndedIterator<Item = &Measurement> {
-        self.metric_results
-            .iter()
-            .flat_map(|metric| &metric.measurements)
-    }
-
-    /// The plugin's newest answer; an empty one before the first.
-    pub fn newest(&self) -> Measurement {
-        self.measurements().next_back().cloned().unwrap_or_default()
-    }
-}
 
 type AnalysisRun = Object<Value, Status>;
 
@@ -84,38 +31,43 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// Makes an `AnalysisRun` as the Rollout's controller would: the template's metrics and these arguments. `edit` may
-    /// change the plugin's configuration before.
+    /// Makes an `AnalysisRun` as the Rollout's controller would: the template's metrics and these arguments. `edit`
+    /// may change the plugin's configuration before.
     pub async fn start(
         client: Client,
         name: &str,
         arguments: &[(&str, &str)],
         edit: impl FnOnce(&mut Value),
     ) -> Result<Self> {
-        let mut spec = template(client.clone()).await?;
-        let config = spec
-            .pointer_mut(&format!(
-                "/metrics/0/provider/plugin/{}",
-                PLUGIN.replace('/', "~1")
-            ))
-            .with_context(|| format!("finding {PLUGIN} in the template {TEMPLATE}"))?;
-        edit(config);
-        spec["args"] = arguments
+        let mut metrics = template(client.clone()).await?;
+        edit(configuration(&mut metrics)?);
+        let arguments: Vec<_> = arguments
             .iter()
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect();
-
         let kind = resource("AnalysisRun");
         let runs = Api::default_namespaced_with(client, &kind);
-        let run = AnalysisRun::new(name, &kind, spec);
-        let run = runs
-            .create(&PostParams::default(), &run)
+        let spec = json!({ "metrics": metrics, "args": arguments });
+        Self::create(runs, &AnalysisRun::new(name, &kind, spec)).await
+    }
+
+    /// Hands the same analysis to the controller once more, as if it had just now found it in this earlier state.
+    ///
+    /// Nothing disturbs this one: with the data that the first one had, it must come to the same verdict.
+    pub async fn again_from(&self, status: &Status) -> Result<Self> {
+        let run = self.runs.get(&self.name).await?;
+        let kind = resource("AnalysisRun");
+        let mut again = AnalysisRun::new(&format!("{}-again", self.name), &kind, run.spec);
+        again.status = Some(status.clone());
+        Self::create(self.runs.clone(), &again).await
+    }
+
+    async fn create(runs: Api<AnalysisRun>, run: &AnalysisRun) -> Result<Self> {
+        let name = run.name_any();
+        runs.create(&PostParams::default(), run)
             .await
-            .context("starting an analysis")?;
-        Ok(Self {
-            runs,
-            name: run.name_any(),
-        })
+            .with_context(|| format!("starting {name}"))?;
+        Ok(Self { runs, name })
     }
 
     /// Its status when it is over.
@@ -164,7 +116,15 @@ async fn template(client: Client) -> Result<Value> {
         .get(TEMPLATE)
         .await
         .context("reading the template")?;
-    Ok(json!({ "metrics": template.spec["metrics"] }))
+    Ok(template.spec["metrics"].clone())
+}
+
+/// The plugin's configuration in the template's only metric.
+fn configuration(metrics: &mut Value) -> Result<&mut Value> {
+    metrics
+        .pointer_mut("/0/provider/plugin")
+        .and_then(|plugins| plugins.get_mut(PLUGIN))
+        .with_context(|| format!("finding {PLUGIN} in the template {TEMPLATE}"))
 }
 
 fn resource(kind: &str) -> ApiResource {
