@@ -78,7 +78,7 @@ impl Prometheus {
         let url = format!("{}/api/v1/targets?state=active", self.url());
         http::ready(&mut self.process, async || {
             let up = targets_up(&http::get(&url).await?)?;
-            ensure!(up == pods, "{up} of {pods} pods were scraped");
+            ensure!(up == pods, "it scraped {up} of {pods} pods");
             Ok(())
         })
         .await
@@ -131,11 +131,19 @@ fn spawn(program: &Path, listen: &str, folder: &Path) -> Result<Child> {
     Child::start("prometheus", command, folder)
 }
 
+/// How many targets were scraped; an error says what is wrong with one that could not be.
 fn targets_up(answer: &str) -> Result<usize> {
     let answer: Value = serde_json::from_str(answer)?;
     let targets = answer["data"]["activeTargets"]
         .as_array()
         .context("listing scraped pods")?;
+    if let Some(error) = targets
+        .iter()
+        .filter_map(|target| target["lastError"].as_str())
+        .max()
+    {
+        ensure!(error.is_empty(), "scraping a pod: {error}");
+    }
     Ok(targets
         .iter()
         .filter(|target| target["health"] == "up")
