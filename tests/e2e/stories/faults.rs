@@ -72,7 +72,7 @@ async fn in_the_middle(analysis: &Analysis) -> Result<Status> {
 
 fn cannot_see(status: &Status) -> bool {
     let newest = status.newest();
-    newest.phase == "Running" && newest.message.contains("prometheus")
+    newest.phase == "Running" && newest.message.contains("waiting for prometheus")
 }
 
 /// The new version is refused for its errors; and an analysis that goes on from `before` undisturbed, with the same

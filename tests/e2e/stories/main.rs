@@ -15,5 +15,6 @@ fn quick(config: &mut Value) {
     config["step"] = json!("1s");
     config["horizon"] = json!("30s");
     config["warmUp"] = json!("0s");
+    config["settle"] = json!("1s"); // Four scrapes.
     config["falseRollbackRate"] = json!("0.01%");
 }

@@ -23,7 +23,7 @@ const MISTAKES: [Mistake; 7] = [
         name: "unknown-key",
         make: |config| config["erors"] = config["errors"].take(),
         answer: "Error",
-        words: &["erors", "errors"],
+        words: &["unknown key `erors`", "did you mean `errors`"],
     },
     Mistake {
         name: "value-that-is-no-percentage",
@@ -35,19 +35,19 @@ const MISTAKES: [Mistake; 7] = [
         name: "empty-selector",
         make: |config| config["errors"]["total"] = json!(""),
         answer: "Error",
-        words: &["errors", "total", "empty"],
+        words: &["`errors.total`", "empty"],
     },
     Mistake {
         name: "template-for-another-plugin",
         make: |config| *config = json!({ "address": "http://prometheus:9090", "query": "up" }),
         answer: "Error",
-        words: &["address"],
+        words: &["another plugin", "`address`"],
     },
     Mistake {
         name: "both-arms-the-same-pods",
         make: |config| config["arms"]["stable"] = config["arms"]["canary"].clone(),
         answer: "Error",
-        words: &["arms"],
+        words: &["`arms`", "same pods"],
     },
     Mistake {
         name: "no-such-metric",
