@@ -21,7 +21,7 @@ struct Mistake {
 const MISTAKES: [Mistake; 7] = [
     Mistake {
         name: "unknown-key",
-        make: |config| config["erors"] = config["errors"].take(),
+        make: |config| config["erors"] = json!({ "maxRatio": 2 }),
         answer: "Error",
         words: &["unknown key `erors`", "did you mean `errors`"],
     },
@@ -55,7 +55,6 @@ const MISTAKES: [Mistake; 7] = [
             config["horizon"] = json!("3s");
             config["errors"]["total"] = json!("queue_request_total");
             config["errors"]["errors"] = json!(r#"queue_request_total{status="error"}"#);
-            config["latency"].take();
         },
         answer: "Inconclusive",
         words: &["errors"],
