@@ -56,7 +56,7 @@ pub struct Pod {
 }
 
 impl Fleet {
-    /// Starts three pods of the old version and two of the new one, which gets a tenth of 200 requests a second.
+    /// Starts three pods of the old version and two of the new one, which gets a tenth of 600 requests a second.
     pub async fn start(regression: Regression, folder: &Path) -> Result<Self> {
         let ports = folder.join("fleet.json");
         let mut command = Command::new(parts::temper()?);
@@ -69,7 +69,7 @@ impl Fleet {
                 "--pods-canary",
                 "2",
                 "--rate",
-                "200",
+                "600",
             ])
             .args(["--regression", &regression.to_string(), "--port-file"])
             .arg(&ports);

@@ -30,10 +30,22 @@ async fn verdict_on(regression: Regression) -> Result<Status> {
     stage.analyse("verdict", quick).await?.end().await
 }
 
+/// The sentence says, for example, `errors: canary 3.8x stable (1.7x to 7.6x)`, and all of that is worse than before.
 fn names_metric_effect_and_interval(status: &Status, metric: &str) {
     let message = status.newest().message;
+    let (effect, low, high) = finding(&message, metric).expect(&message);
+    assert!(1.0 < low && low <= effect && effect <= high, "{message}");
     assert!(
-        message.contains(metric),
-        "{metric} is not named in: {message}"
+        status.message.contains(&message),
+        "the controller does not pass it on: {}",
+        status.message
     );
+}
+
+fn finding(message: &str, metric: &str) -> Option<(f64, f64, f64)> {
+    let (_, finding) = message.split_once(&format!("{metric}: canary "))?;
+    let (effect, interval) = finding.split_once("x stable (")?;
+    let (interval, _) = interval.split_once("x)")?;
+    let (low, high) = interval.split_once("x to ")?;
+    Some((effect.parse().ok()?, low.parse().ok()?, high.parse().ok()?))
 }
