@@ -57,7 +57,7 @@ const MISTAKES: [Mistake; 7] = [
             config["errors"]["errors"] = json!(r#"queue_request_total{status="error"}"#);
         },
         answer: "Inconclusive",
-        words: &["errors"],
+        words: &["no series is named queue_request_total"],
     },
     Mistake {
         name: "no-such-pods",
@@ -66,7 +66,7 @@ const MISTAKES: [Mistake; 7] = [
             config["arms"]["canary"] = json!(r#"rollouts_pod_template_hash="0000000000""#);
         },
         answer: "Inconclusive",
-        words: &["canary"],
+        words: &["queue_requests_total exists", "select no series"],
     },
 ];
 
