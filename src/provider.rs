@@ -104,10 +104,10 @@ impl Judge {
         let asked = Instant::now();
         let series = self.memory.series(&trial.key);
         let Ok(mut series) = timeout_at(asked + READING_TIME, series.lock()).await else {
-            return Standing::of(trial, &[], Some(Hindrance::Behind));
+            return Standing::of(trial, None, Some(Hindrance::Behind));
         };
         let hindrance = trial.read(&mut series, asked).await;
-        Standing::of(trial, &series.windows, hindrance)
+        Standing::of(trial, series.judged.as_ref(), hindrance)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Windows that were read before: they are frozen, so they need not be read again.
+//! What was read and judged before: intervals are frozen, so they need not be read again.
 //!
 //! A pure cache. What is forgotten is read again, and the verdict is the same.
 
@@ -7,12 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
 use temper_judge::window::Window;
+use temper_judge::{Judge, Policy, Verdict};
 use tokio::time::Instant;
 
 use super::source::{Origin, OriginError, Source};
 use super::trial::Hindrance;
 
-/// A window of a large service takes some 20 KB and a trial has some sixty: this is below a hundred megabytes, and a
+/// A trial of a large service keeps some 20 KB an interval and has some sixty: this is below a hundred megabytes, and a
 /// controller rarely analyses more at a time.
 const MOST_TRIALS: usize = 64;
 
@@ -49,18 +50,52 @@ struct Remembered {
 pub(crate) struct Series {
     /// Built at the first look.
     source: Option<Arc<Source>>,
-    /// The windows of looks 1, 2, 3 and so on.
-    pub(crate) windows: Vec<Window>,
+    /// What the windows of looks 1, 2, 3 and so on came to; nothing before the first.
+    pub(crate) judged: Option<Judged>,
     /// When reading failed last, and why: who waited for it meanwhile need not try again.
     pub(crate) failed: Option<(Instant, Hindrance)>,
 }
 
+/// A judge with the windows it has seen, and its verdict on them.
+#[derive(Debug)]
+pub(crate) struct Judged {
+    judge: Judge,
+    /// How many windows it has seen.
+    pub(crate) read: u32,
+    pub(crate) verdict: Verdict,
+}
+
+impl Judged {
+    /// A judge that has seen nothing.
+    pub(crate) fn new(policy: &Policy) -> Self {
+        let judge = Judge::new(policy.clone());
+        Self {
+            verdict: judge.verdict(),
+            judge,
+            read: 0,
+        }
+    }
+
+    fn observe(&mut self, windows: &[Window]) {
+        for window in windows {
+            self.judge.observe(window);
+            self.read = self.read.saturating_add(1);
+        }
+        self.verdict = self.judge.verdict();
+    }
+}
+
 impl Series {
-    /// The first look of which there is no window.
-    pub(crate) fn next_look(&self) -> u32 {
-        u32::try_from(self.windows.len())
-            .unwrap_or(u32::MAX)
-            .saturating_add(1)
+    /// The number of windows read so far.
+    pub(crate) fn read(&self) -> u32 {
+        self.judged.as_ref().map_or(0, |judged| judged.read)
+    }
+
+    /// Takes in the next windows.
+    pub(crate) fn observe(&mut self, policy: &Policy, windows: &[Window]) {
+        self.judged
+            .get_or_insert_with(|| Judged::new(policy))
+            .observe(windows);
     }
 
     /// The source of the trial.

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use temper_go_plugin::hclog;
-use temper_judge::window::Window;
-use temper_judge::{State, Verdict, judge};
+use temper_judge::{State, Verdict};
 use temper_rollouts::{
     Conclusion, Done, IntOrString, Measurement, Outcome, Redactor, Report, Running, Subject,
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::memory::{Series, TrialKey};
+use super::memory::{Judged, Series, TrialKey};
 use super::settings::{Settings, SettingsError};
 use super::source::OriginError;
 use super::timeline::{Timeline, anchor, later};
@@ -63,11 +62,14 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    pub(super) fn of(trial: &Trial, windows: &[Window], hindrance: Option<Hindrance>) -> Self {
-        let verdict = judge(&trial.settings.policy, windows);
+    pub(super) fn of(trial: &Trial, judged: Option<&Judged>, hindrance: Option<Hindrance>) -> Self {
+        let (verdict, read) = match judged {
+            Some(judged) => (judged.verdict.clone(), judged.read),
+            None => (Judged::new(&trial.settings.policy).verdict, 0),
+        };
         Self {
             verdict,
-            read: u32::try_from(windows.len()).unwrap_or(u32::MAX),
+            read,
             hindrance,
         }
     }
@@ -112,10 +114,10 @@ impl Trial {
         if let Some((_, hindrance)) = series.failed.as_ref().filter(|(when, _)| *when >= asked) {
             return Some(hindrance.clone());
         }
-        let before = series.windows.len();
+        let before = series.read();
         let hindrance = match timeout_at(asked + READING_TIME, self.read_all(series)).await {
             Ok(Ok(())) => return None,
-            Err(_) if series.windows.len() > before => return Some(Hindrance::Behind),
+            Err(_) if series.read() > before => return Some(Hindrance::Behind),
             Err(_) => Hindrance::Down(format!("no answer within {READING_TIME:?}")),
             Ok(Err(error)) if error.is_transient() => Hindrance::Down(chain(&error)),
             Ok(Err(error)) => Hindrance::Wrong(chain(&error)),
@@ -126,16 +128,15 @@ impl Trial {
 
     async fn read_all(&self, series: &mut Series) -> Result<(), OriginError> {
         let frozen = self.timeline.frozen(self.now);
-        for first in (series.next_look()..=frozen).step_by(BATCH) {
+        for first in (series.read().saturating_add(1)..=frozen).step_by(BATCH) {
             let source = series.source(&self.settings.origin)?;
             let boundaries: Vec<_> = self
                 .timeline
                 .boundaries(first, frozen)
                 .take(BATCH + 1)
                 .collect();
-            series
-                .windows
-                .extend(source.windows(first, &boundaries).await?);
+            let windows = source.windows(first, &boundaries).await?;
+            series.observe(&self.settings.policy, &windows);
         }
         Ok(())
     }
@@ -207,7 +208,9 @@ impl Trial {
     }
 
     pub(super) fn done(&self, conclusion: Conclusion, verdict: &Verdict) -> Done {
-        self.log(hclog::Level::Info, &verdict.reason);
+        if verdict.state != State::Watching {
+            self.log(hclog::Level::Info, &verdict.reason);
+        }
         Done {
             conclusion,
             report: self.report(verdict, &verdict.reason),
