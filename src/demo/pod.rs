@@ -13,6 +13,7 @@ use std::{
 };
 
 use http_body_util::Full;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{
     Method, Request, Response, StatusCode, body::Bytes, body::Incoming, service::service_fn,
 };
@@ -154,6 +155,8 @@ fn page(shared: &Shared) -> Response<Full<Bytes>> {
 
 fn reply(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
+    let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, text);
     *response.status_mut() = status;
     response
 }
