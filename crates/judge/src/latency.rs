@@ -307,8 +307,8 @@ impl LatencyState {
             .map(|arms| exceedance(arms, bucket))
             .collect();
         let interval = ratio_interval(&intervals, INTERVAL_LEVEL)
-            .map_or_else(String::new, |(low, high)| {
-                format!(" ({} to {})", words::times(low), words::times(high))
+            .map_or_else(String::new, |interval| {
+                format!(" ({})", words::range(interval))
             });
         Some(format!(
             "above {}: {} of canary requests, {} of stable{interval}",

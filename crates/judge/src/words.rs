@@ -27,16 +27,20 @@ pub(crate) fn times(ratio: f64) -> String {
     format!("{ratio:.digits$}x")
 }
 
-/// An effect with its interval: `2.4x (1.6x to 3.5x)`.
+/// An effect with its interval: `2.4x stable (1.6x to 3.5x)`.
 pub(crate) fn effect(effect: f64, interval: Option<(f64, f64)>) -> String {
     match interval {
-        Some((low, high)) => format!(
-            "{} stable ({} to {})",
-            times(effect),
-            times(low),
-            times(high)
-        ),
+        Some(interval) => format!("{} stable ({})", times(effect), range(interval)),
         None => format!("{} stable", times(effect)),
+    }
+}
+
+/// An interval of ratios: `1.6x to 3.5x`, `1.6x or more`.
+pub(crate) fn range((low, high): (f64, f64)) -> String {
+    if high.is_finite() {
+        format!("{} to {}", times(low), times(high))
+    } else {
+        format!("{} or more", times(low))
     }
 }
 
