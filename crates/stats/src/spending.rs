@@ -8,37 +8,83 @@
 //! Assumes A1 to A3 of the crate, and that the times of the looks do not depend on how events fall to the arms. Exact for
 //! Poisson events; conservative in every simulation for Bernoulli ones.
 
+use std::f64::consts::E;
+
 use crate::{
     binomial::{self, Law},
     numeric::{count, floor_count},
 };
 
-/// Looks after which the open-ended half of the schedule has spent half of its share. Source: simulations of rollouts with
-/// 10 to 120 looks; smaller values spend more on the first looks.
+/// Looks after which an open-ended schedule has spent half of its share. Source: simulations of rollouts with 10 to 120
+/// looks; smaller values spend more on the first looks.
 const HALF_LIFE: f64 = 5.0;
 
 /// How much of the error probability may be spent by each look.
+///
+/// A function of the look alone, which must not depend on what was seen: that is what makes the sum of all looks keep to
+/// the budget.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Schedule {
     alpha: f64,
-    looks: u32,
+    shape: Shape,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Shape {
+    EarlyAndEven { looks: u32 },
+    OpenEnded,
+    Pocock { looks: u32 },
 }
 
 impl Schedule {
-    /// Spends `alpha`, in (0, 1), over `looks` looks, at least 1: half of it early, by `t/(t + 5)`, and half evenly.
+    /// Spends `alpha`, in (0, 1), over `looks` looks: half of it early, by `t/(t + 5)`, and half evenly.
     ///
     /// The first half catches what is broken at once, the second what begins later or is small. Scaled so that exactly
-    /// `alpha` is spent at the last look.
+    /// `alpha` is spent at the last look; 0 looks are taken for 1.
     pub const fn new(alpha: f64, looks: u32) -> Self {
-        Self { alpha, looks }
+        let shape = Shape::EarlyAndEven { looks };
+        Self { alpha, shape }
     }
 
-    /// What may be spent in total by look `look`, from 1.
-    pub fn spent_by(&self, look: u32) -> f64 {
-        let (t, k) = (f64::from(look.min(self.looks)), f64::from(self.looks));
-        let early = t * (k + HALF_LIFE) / ((t + HALF_LIFE) * k);
-        self.alpha * 0.5 * (early + t / k)
+    /// Spends `alpha·t/(t + 5)` by look t: never all of it, so that there may be any number of looks.
+    pub const fn open_ended(alpha: f64) -> Self {
+        let shape = Shape::OpenEnded;
+        Self { alpha, shape }
     }
+
+    /// Spends `alpha·ln(1 + (e − 1)·t/K)` by look t of K, which makes about the same effect significant at every look. 0 looks
+    /// are taken for 1. Source: Lan & `DeMets` (1983) after Pocock (1977).
+    pub const fn pocock(alpha: f64, looks: u32) -> Self {
+        let shape = Shape::Pocock { looks };
+        Self { alpha, shape }
+    }
+
+    /// What may be spent in total by look `look`, from 1. Past the last look it stays what it was there.
+    pub fn spent_by(&self, look: u32) -> f64 {
+        let share = match self.shape {
+            Shape::EarlyAndEven { looks } => {
+                let (elapsed, last) = (elapsed(look, looks), last(looks));
+                let early = saturation(look.min(looks.max(1))) * (last + HALF_LIFE) / last;
+                0.5 * (early + elapsed)
+            }
+            Shape::OpenEnded => saturation(look),
+            Shape::Pocock { looks } => ((E - 1.0) * elapsed(look, looks)).ln_1p(),
+        };
+        self.alpha * share
+    }
+}
+
+fn last(looks: u32) -> f64 {
+    f64::from(looks.max(1))
+}
+
+/// Share of the looks that are done.
+fn elapsed(look: u32, looks: u32) -> f64 {
+    (f64::from(look) / last(looks)).min(1.0)
+}
+
+fn saturation(look: u32) -> f64 {
+    f64::from(look) / (f64::from(look) + HALF_LIFE)
 }
 
 /// What a look found.
@@ -115,11 +161,11 @@ impl Spending {
         self.law.probabilities.truncate(kept);
         self.spent += tail;
         let critical = self.law.from + u64::try_from(kept).unwrap_or(u64::MAX);
-        let beyond_window = self.observed >= critical;
         Look {
             critical: possible.then_some(critical),
             spent: self.spent,
-            rejects: (possible || beyond_window) && self.observed >= critical,
+            // Also where no number within the window would: what lies beyond it was booked as spent.
+            rejects: self.observed >= critical,
         }
     }
 }
@@ -177,6 +223,36 @@ mod tests {
             let rises = (1..looks).all(|t| schedule.spent_by(t) < schedule.spent_by(t + 1));
             assert!(rises, "{looks} looks");
         }
+    }
+
+    #[test]
+    fn every_schedule_rises_and_keeps_to_its_budget() {
+        for schedule in [
+            Schedule::open_ended(0.05),
+            Schedule::pocock(0.05, 60),
+            Schedule::new(0.05, 60),
+        ] {
+            let spent: Vec<_> = (0..=1000).map(|look| schedule.spent_by(look)).collect();
+            assert!(
+                spent.is_sorted()
+                    && spent
+                        .iter()
+                        .all(|spent| (0.0..=0.05 + 1e-15).contains(spent))
+            );
+        }
+        assert!((Schedule::open_ended(0.05).spent_by(5) - 0.025).abs() < 1e-15);
+        assert!((Schedule::pocock(0.05, 10).spent_by(10) - 0.05).abs() < 1e-15);
+        assert!((Schedule::new(0.05, 0).spent_by(1) - 0.05).abs() < 1e-15);
+    }
+
+    #[test]
+    fn what_a_silent_look_could_have_spent_stays_for_the_next() {
+        let schedule = Schedule::new(0.05, 4);
+        let mut silent_first = Spending::default();
+        silent_first.look(0, 0, 0.1, schedule.spent_by(1));
+        let late = silent_first.look(90, 1000, 0.1, schedule.spent_by(2));
+        let early = Spending::default().look(90, 1000, 0.1, schedule.spent_by(1));
+        assert!(late.critical < early.critical);
     }
 
     #[test]

@@ -42,8 +42,10 @@ pub struct Margin {
 
 impl Interval {
     /// Logarithm of the interval's factor for the alternative that the canary's rate is `alternative` times what the margin
-    /// allows. Above 1 it gathers evidence that the canary is worse than the margin, below 1 that it is better; δ must
-    /// be 0 then.
+    /// allows. Above 1 it gathers evidence that the canary is worse than the margin, below 1 that it is better.
+    ///
+    /// The second null hypothesis is that the canary's rate is at *least* `r` times the stable one plus `δ`; the proof is the
+    /// same, since `θ_a/θ₀ − 1` is negative then. With δ above 0 many requests without an event are evidence for it.
     pub fn ln_factor(&self, margin: Margin, alternative: f64) -> f64 {
         if self.canary_exposure == 0 || self.stable_exposure == 0 {
             return 0.0;
@@ -53,7 +55,9 @@ impl Interval {
         // θ_a/θ₀ and (1 − θ_a)/(1 − θ₀), both by the odds.
         let fewer = (1.0 + null) / alternative.mul_add(null, 1.0);
         let more = alternative * fewer;
-        count(self.canary) * more.ln() + count(self.stable) * fewer.ln()
+        // ln(θ_a/θ₀) is ln a + ln((1 − θ_a)/(1 − θ₀)).
+        let events = count(self.canary.saturating_add(self.stable));
+        count(self.canary) * alternative.ln() + events * fewer.ln()
             - canary * margin.increase * (more - 1.0)
     }
 }
@@ -92,7 +96,9 @@ impl<'a> Tilt<'a> {
 /// Confidence sequence for the ratio of the rates: with probability `1 − alpha` it holds the ratio at all looks at once.
 ///
 /// The ratios ρ that neither "the canary's rate is at most ρ times the stable one" nor its opposite is refuted for at
-/// `alpha/2`. None where the stable arm has no events yet, so that no ratio is too large.
+/// `alpha/2`: the evidence of either falls or rises with ρ, so its ends are found by bisection, and are rounded outwards. From 0
+/// while the canary has too few events, to infinity while the stable version has. None where the stable arm has no events
+/// yet, so that no ratio is too large.
 pub fn ratio_interval(intervals: &[Interval], alpha: f64) -> Option<(f64, f64)> {
     if intervals.iter().all(|interval| interval.stable == 0) {
         return None;
@@ -109,9 +115,10 @@ pub fn ratio_interval(intervals: &[Interval], alpha: f64) -> Option<(f64, f64)> 
         }
         tilt.ln_evidence() - threshold
     };
-    let low = crossing(|ratio| -evidence(ratio, &WORSE));
-    let high = crossing(|ratio| evidence(ratio, &BETTER));
-    Some((low.exp(), high.exp()))
+    let low = refuted_below(|ratio| evidence(ratio, &WORSE)).map_or(0.0, f64::exp);
+    let high =
+        refuted_below(|ratio| evidence(-ratio, &BETTER)).map_or(f64::INFINITY, |low| (-low).exp());
+    Some((low, high))
 }
 
 /// Widest ratio that an interval is searched in, as a logarithm: one to a hundred million.
@@ -120,18 +127,21 @@ const WIDEST: f64 = 18.5;
 /// Precision of the ends of an interval, as a logarithm: the third digit.
 const PRECISION: f64 = 1e-3;
 
-/// Where a rising function of ln ρ crosses 0, or the end of the range where it does not.
-fn crossing(rising: impl Fn(f64) -> f64) -> f64 {
+/// The largest number found below which a falling function is above 0; None where it is nowhere.
+fn refuted_below(falling: impl Fn(f64) -> f64) -> Option<f64> {
     let (mut low, mut high) = (-WIDEST, WIDEST);
+    if falling(low) <= 0.0 {
+        return None;
+    }
     while high - low > PRECISION {
         let middle = f64::midpoint(low, high);
-        if rising(middle) < 0.0 {
+        if falling(middle) > 0.0 {
             low = middle;
         } else {
             high = middle;
         }
     }
-    f64::midpoint(low, high)
+    Some(low)
 }
 
 #[cfg(test)]
@@ -166,23 +176,67 @@ mod tests {
             for rate in [1e-4, 0.01, 0.2] {
                 for ratio in [1.0, 1.5, 2.0] {
                     for increase in [0.0, 0.01, 0.1] {
-                        for a in WORSE {
+                        for a in WORSE.into_iter().chain(BETTER) {
                             let margin = Margin { ratio, increase };
                             largest =
                                 largest.max(expectation(canary, stable, rate, margin, a).ln());
                         }
                     }
-                    for a in BETTER {
-                        let margin = Margin {
-                            ratio,
-                            increase: 0.0,
-                        };
-                        largest = largest.max(expectation(canary, stable, rate, margin, a).ln());
-                    }
                 }
             }
         }
         assert!(largest <= 1e-9, "{largest}");
+    }
+
+    #[test]
+    fn silence_proves_safety_within_an_absolute_margin_only() {
+        let silent = Interval {
+            canary: 0,
+            canary_exposure: 1000,
+            stable: 0,
+            stable_exposure: 9000,
+        };
+        let ratio = 1.0;
+        assert!(
+            silent.ln_factor(
+                Margin {
+                    ratio,
+                    increase: 0.01
+                },
+                0.5
+            ) > 1.0
+        );
+        assert!(
+            silent
+                .ln_factor(
+                    Margin {
+                        ratio,
+                        increase: 0.0
+                    },
+                    0.5
+                )
+                .abs()
+                < f64::EPSILON
+        );
+    }
+
+    #[test]
+    fn an_interval_is_open_where_nothing_bounds_it() {
+        let few = Interval {
+            canary: 0,
+            canary_exposure: 10,
+            stable: 3,
+            stable_exposure: 100,
+        };
+        let (low, _) = ratio_interval(&[few], 0.05).unwrap();
+        assert!(low <= 0.0);
+        let broken = Interval {
+            canary: 40,
+            stable: 1,
+            ..few
+        };
+        let (_, high) = ratio_interval(&[broken], 0.05).unwrap();
+        assert!(high.is_infinite() || high > 100.0);
     }
 
     #[test]
