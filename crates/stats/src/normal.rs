@@ -13,16 +13,26 @@ pub fn upper_tail(z: f64) -> f64 {
 }
 
 /// Natural logarithm of [`upper_tail`], for any z: finite where the tail itself underflows, and exact where it is close to 1.
-///
-/// Far out by the asymptotic series of Mills' ratio (Abramowitz & Stegun 26.2.12), whose truncation error at z ≥ 35 is
-/// below 1e-15.
 pub fn ln_upper_tail(z: f64) -> f64 {
-    if z < 0.0 {
-        return (-upper_tail(-z)).ln_1p();
-    }
-    if z < FAR {
-        return libm::erfc(z * FRAC_1_SQRT_2).ln() - LN_2;
-    }
+    upper_tail_and_ln(z).1
+}
+
+/// [`upper_tail`] and [`ln_upper_tail`] for the price of one.
+pub fn upper_tail_and_ln(z: f64) -> (f64, f64) {
+    let p = upper_tail(z);
+    let ln_p = if z < 0.0 {
+        (-upper_tail(-z)).ln_1p()
+    } else if z < FAR {
+        p.ln()
+    } else {
+        ln_far_tail(z)
+    };
+    (p, ln_p)
+}
+
+/// By the asymptotic series of Mills' ratio (Abramowitz & Stegun 26.2.12), whose truncation error at z ≥ [`FAR`] is below
+/// 1e-15.
+fn ln_far_tail(z: f64) -> f64 {
     let inverse = 1.0 / (z * z);
     let series = [-1.0, 3.0, -15.0, 105.0, -945.0];
     let correction = series

@@ -56,29 +56,13 @@ impl MannWhitney {
     /// Counts per bucket, buckets in ascending order; missing buckets at the end are empty. None when there are more than
     /// [`MOST_VALUES`] values.
     pub fn from_counts(first: &[u64], second: &[u64]) -> Option<Self> {
-        let total = |counts: &[u64]| counts.iter().map(|count| u128::from(*count)).sum::<u128>();
-        if total(first) + total(second) > MOST_VALUES {
-            return None;
-        }
-        let mut sum = Self {
-            first: 0,
-            second: 0,
-            doubled_u: 0,
-            tie_term: 0,
-        };
-        for bucket in 0..first.len().max(second.len()) {
-            let at = |counts: &[u64]| u128::from(counts.get(bucket).copied().unwrap_or(0));
-            sum.add(at(first), at(second));
-        }
-        Some(sum)
-    }
-
-    fn add(&mut self, first: u128, second: u128) {
-        self.doubled_u += first * (2 * self.second + second);
-        let tied = first + second;
-        self.tie_term += tied.pow(3) - tied;
-        self.first += first;
-        self.second += second;
+        let mut sums = Sums::default();
+        let shared = first.iter().zip(second);
+        shared.for_each(|(x, y)| sums.add(*x, *y));
+        let shared = first.len().min(second.len());
+        first.iter().skip(shared).for_each(|x| sums.add(*x, 0));
+        second.iter().skip(shared).for_each(|y| sums.add(0, *y));
+        sums.finish()
     }
 
     /// `2U`, an integer.
@@ -98,6 +82,12 @@ impl MannWhitney {
         (pairs > 0).then(|| wide_count(self.doubled_u) / wide_count(pairs))
     }
 
+    /// `P(X > Y) − P(X < Y)`, between −1 and 1. None where a sample is empty. Source: Cliff (1993).
+    pub fn dominance(&self) -> Option<f64> {
+        let pairs = wide_count(self.first * self.second);
+        (pairs > 0.0).then(|| 2.0 * self.excess() / pairs)
+    }
+
     /// Variance of `U` when both samples come from one distribution, given the ties:
     /// `mn/12 · (N³ − N − Σ(t³ − t)) / (N(N − 1))`, the numerator exact. 0 when all values share a bucket.
     pub fn variance(&self) -> f64 {
@@ -105,7 +95,7 @@ impl MannWhitney {
         if all < 2 {
             return 0.0;
         }
-        let untied = all.pow(3) - all - self.tie_term;
+        let untied = cube(all) - all - self.tie_term;
         let pairs = wide_count(self.first * self.second);
         pairs / 12.0 * (wide_count(untied) / wide_count(all * (all - 1)))
     }
@@ -125,11 +115,55 @@ impl MannWhitney {
 
     /// Asymptotic p-value. 1 where the variance is 0.
     pub fn tail(&self, alternative: Alternative, continuity: Continuity) -> Tail {
-        if self.variance() <= 0.0 {
+        let variance = self.variance();
+        if variance <= 0.0 {
             return Tail { p: 1.0, ln_p: 0.0 };
         }
-        tail(self.z(alternative, continuity), alternative)
+        let z = standardise(self.excess(), variance, alternative, continuity);
+        tail(z, alternative)
     }
+}
+
+/// The sums of a pass over the buckets.
+///
+/// They wrap, since checks of overflow cost more than all the rest of a bucket, and are thrown away when there were too many
+/// values; otherwise no sum exceeds `MOST_VALUES³`, or 2^126.
+#[derive(Default)]
+struct Sums {
+    first: u128,
+    second: u128,
+    second_below: u64,
+    doubled_u: u128,
+    cubes: u128,
+}
+
+impl Sums {
+    const fn add(&mut self, x: u64, y: u64) {
+        let below_and_here = self.second_below.wrapping_mul(2).wrapping_add(y);
+        let tied = x.wrapping_add(y) as u128;
+        self.doubled_u = self
+            .doubled_u
+            .wrapping_add((x as u128).wrapping_mul(below_and_here as u128));
+        self.cubes = self.cubes.wrapping_add(cube(tied));
+        self.first = self.first.wrapping_add(x as u128);
+        self.second = self.second.wrapping_add(y as u128);
+        self.second_below = self.second_below.wrapping_add(y);
+    }
+
+    fn finish(self) -> Option<MannWhitney> {
+        let all = self.first + self.second;
+        (all <= MOST_VALUES).then(|| MannWhitney {
+            first: self.first,
+            second: self.second,
+            doubled_u: self.doubled_u,
+            tie_term: self.cubes - all,
+        })
+    }
+}
+
+/// `t³`, which fits where t is at most [`MOST_VALUES`] and is garbage otherwise.
+const fn cube(t: u128) -> u128 {
+    t.wrapping_mul(t).wrapping_mul(t)
 }
 
 /// Mann-Whitney statistics of several strata, added up with van Elteren's weights `1/(N + 1)`.
@@ -194,9 +228,9 @@ fn standardise(
 }
 
 fn tail(z: f64, alternative: Alternative) -> Tail {
-    let one_sided = |z| Tail {
-        p: normal::upper_tail(z),
-        ln_p: normal::ln_upper_tail(z),
+    let one_sided = |z| {
+        let (p, ln_p) = normal::upper_tail_and_ln(z);
+        Tail { p, ln_p }
     };
     match alternative {
         Alternative::Greater => one_sided(z),

@@ -29,7 +29,8 @@ const TIE: f64 = 1e-12;
 /// Logarithm of the factor of an interval.
 ///
 /// `canary`, `stable` and `scores` have one entry per bucket. A positive `bet` gathers evidence that the canary's mean score
-/// exceeds the stable one's by more than `margin`, a negative one that it exceeds it by less. 0 where an arm is empty.
+/// exceeds the stable one's by more than `margin`, a negative one that it exceeds it by less. 0 where an arm is empty; NaN
+/// where the bet is so bold that a value seen loses more than everything.
 pub fn ln_factor(
     canary: &[u64],
     stable: &[u64],
@@ -38,22 +39,81 @@ pub fn ln_factor(
     bet: f64,
     margin: f64,
 ) -> f64 {
-    let (n_canary, n_stable) = (total(canary), total(stable));
-    if n_canary <= 0.0 || n_stable <= 0.0 {
-        return 0.0;
-    }
-    let ratio = n_canary / n_stable;
-    let mut sum = -n_canary * bet * margin;
-    for ((score, c), s) in scores.iter().zip(canary).zip(stable) {
-        let tilt = bet * (score - centre);
-        if *c > 0 {
-            sum += count(*c) * tilt.ln_1p();
+    Scored::new(canary, stable, scores, centre).map_or(0.0, |scored| scored.ln_factor(bet, margin))
+}
+
+/// An interval with both arms in it, by score.
+#[derive(Debug)]
+struct Scored {
+    canary: f64,
+    /// κ: exposure of the canary over that of the stable version.
+    ratio: f64,
+    levels: Vec<Level>,
+}
+
+/// Counts of the buckets that share a score.
+#[derive(Debug, Clone, Copy)]
+struct Level {
+    /// g − ḡ.
+    score: f64,
+    canary: f64,
+    stable: f64,
+}
+
+impl Scored {
+    /// None where an arm is empty. Buckets next to each other with one score become one level, of which the score of a tail
+    /// has two however many buckets there are.
+    fn new(canary: &[u64], stable: &[u64], scores: &[f64], centre: f64) -> Option<Self> {
+        let (n_canary, n_stable) = (total(canary), total(stable));
+        let mut levels: Vec<Level> = Vec::new();
+        for (bucket, score) in scores.iter().enumerate() {
+            let at = |counts: &[u64]| counts.get(bucket).map_or(0.0, |n| count(*n));
+            let level = Level {
+                score: score - centre,
+                canary: at(canary),
+                stable: at(stable),
+            };
+            match levels.last_mut() {
+                Some(last) if last.score.total_cmp(&level.score).is_eq() => last.add(level),
+                _ => levels.push(level),
+            }
         }
-        if *s > 0 {
-            sum += count(*s) * (-ratio * tilt).ln_1p();
-        }
+        (n_canary > 0.0 && n_stable > 0.0).then(|| Self {
+            canary: n_canary,
+            ratio: n_canary / n_stable,
+            levels,
+        })
     }
-    sum
+
+    fn ln_factor(&self, bet: f64, margin: f64) -> f64 {
+        let levels = self.levels.iter().map(|level| {
+            let tilt = bet * level.score;
+            times(level.canary, tilt) + times(level.stable, -self.ratio * tilt)
+        });
+        levels.sum::<f64>() - self.canary * bet * margin
+    }
+
+    /// The bet in the direction of `sign` at which some score, seen or not, would lose everything.
+    fn boldest(&self, sign: f64) -> f64 {
+        let furthest = |side: f64| {
+            let distances = self.levels.iter().map(|level| side * level.score);
+            distances.fold(0.0, f64::max)
+        };
+        let (ahead, behind) = (furthest(sign), furthest(-sign));
+        (1.0 / (self.ratio * ahead)).min(1.0 / behind)
+    }
+}
+
+impl Level {
+    fn add(&mut self, other: Self) {
+        self.canary += other.canary;
+        self.stable += other.stable;
+    }
+}
+
+/// `n · ln(1 + tilt)`, and 0 for no values, which can't lose.
+fn times(n: f64, tilt: f64) -> f64 {
+    if n > 0.0 { n * tilt.ln_1p() } else { 0.0 }
 }
 
 fn total(counts: &[u64]) -> f64 {
@@ -101,13 +161,22 @@ impl Past {
     /// Logarithms of the factors of an interval for evidence that the canary is slower by more than `margin`, a bet each. All
     /// 0 while there is no past.
     pub fn ln_factors(&self, canary: &[u64], stable: &[u64], margin: f64) -> [f64; BETS] {
+        let scores = self.scores(canary.len().max(stable.len()));
+        let by_score = scores
+            .iter()
+            .flat_map(|score| score.ln_factors(canary, stable, EFFECTS, margin));
         let mut factors = [0.0; BETS];
-        let mut places = factors.iter_mut();
-        for score in self.scores(canary.len().max(stable.len())) {
-            for (effect, place) in EFFECTS.into_iter().zip(&mut places) {
-                *place = score.ln_factor(canary, stable, effect, margin);
-            }
+        for (place, factor) in factors.iter_mut().zip(by_score) {
+            *place = factor;
         }
+        factors
+    }
+
+    /// As [`ln_factors`](Self::ln_factors), and absorbs both arms afterwards: no interval is scored by itself.
+    pub fn observe(&mut self, canary: &[u64], stable: &[u64], margin: f64) -> [f64; BETS] {
+        let factors = self.ln_factors(canary, stable, margin);
+        self.absorb(canary);
+        self.absorb(stable);
         factors
     }
 
@@ -121,7 +190,7 @@ impl Past {
         margin: f64,
     ) -> [f64; EFFECTS.len()] {
         let score = self.exceedance(above, canary.len().max(stable.len()));
-        EFFECTS.map(|effect| score.ln_factor(canary, stable, -effect, margin))
+        score.ln_factors(canary, stable, EFFECTS.map(|effect| -effect), margin)
     }
 
     /// Ridits, then exceedance of the tails. None where all of the past shares a bucket: nothing can be scored by it.
@@ -194,34 +263,26 @@ impl Past {
 }
 
 impl Score {
-    /// The factor for an effect; its sign is the direction of the bet.
+    /// The factors for some effects, whose sign is the direction of the bet.
     ///
     /// The bet `Δ·2√v/(v(1 + κ))` is the one that grows fastest when the effect is Δ·2√v, kept within what can't lose all.
-    fn ln_factor(&self, canary: &[u64], stable: &[u64], effect: f64, margin: f64) -> f64 {
-        let ratio = total(canary) / total(stable);
-        if !(self.variance > 0.0 && ratio.is_finite() && ratio > 0.0) {
-            return 0.0;
-        }
-        let wished = effect * 2.0 * self.variance.sqrt() / (self.variance * (1.0 + ratio));
-        let bet = wished.signum() * wished.abs().min(BOLDNESS * self.boldest(ratio, wished));
-        ln_factor(canary, stable, &self.by_bucket, self.centre, bet, margin)
-    }
-
-    /// The bet in this direction at which some value would lose everything.
-    fn boldest(&self, ratio: f64, direction: f64) -> f64 {
-        let largest = self
-            .by_bucket
-            .iter()
-            .fold(0.0_f64, |most, g| most.max(g - self.centre));
-        let smallest = self
-            .by_bucket
-            .iter()
-            .fold(0.0_f64, |most, g| most.max(self.centre - g));
-        if direction > 0.0 {
-            (1.0 / (ratio * largest)).min(1.0 / smallest)
-        } else {
-            (1.0 / largest).min(1.0 / (ratio * smallest))
-        }
+    fn ln_factors<const N: usize>(
+        &self,
+        canary: &[u64],
+        stable: &[u64],
+        effects: [f64; N],
+        margin: f64,
+    ) -> [f64; N] {
+        let scored = Scored::new(canary, stable, &self.by_bucket, self.centre)
+            .filter(|_| self.variance > 0.0);
+        let Some(scored) = scored else {
+            return [0.0; N];
+        };
+        effects.map(|effect| {
+            let wished = 2.0 * effect / (self.variance.sqrt() * (1.0 + scored.ratio));
+            let most = BOLDNESS * scored.boldest(wished.signum());
+            scored.ln_factor(wished.clamp(-most, most), margin)
+        })
     }
 }
 

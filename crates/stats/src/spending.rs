@@ -177,7 +177,8 @@ fn convolve(one: &Law, other: &Law) -> Law {
     for (shift, weight) in one.probabilities.iter().enumerate() {
         if let Some(target) = probabilities.get_mut(shift..) {
             for (sum, probability) in target.iter_mut().zip(&other.probabilities) {
-                *sum = weight.mul_add(*probability, *sum);
+                // No `mul_add`: where the processor is not known to have one, it is a call for each product.
+                *sum += weight * probability;
             }
         }
     }
