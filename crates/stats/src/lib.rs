@@ -3,8 +3,8 @@
 //! Everything here is a function of numbers: no clock, no files, no randomness, and no notion of what is counted.
 //!
 //! Two kinds of evidence are found here. A *test* ([`rank`], [`conditional`]) gives a p-value for data that are looked at
-//! once. A *sequential* procedure ([`spending`], [`tilt`], [`score`]) may be looked at after every interval and keeps its
-//! error rate all the same; the last two are e-processes: products of factors whose expectation under the null
+//! once. A *sequential* procedure ([`spending`], [`tilt`], [`score`], [`block`], [`beta_binomial`]) may be looked at after every
+//! interval and keeps its error rate all the same; all but the first are e-processes: products of factors whose expectation under the null
 //! hypothesis is at most 1, so that by Ville's inequality they ever exceed `1/α` with probability `α` at most.
 //!
 //! Assumptions shared by the sequential procedures, named where they are used:
@@ -26,6 +26,10 @@ pub mod conditional;
 pub mod spending;
 pub mod tilt;
 pub mod score;
+pub mod block;
+pub mod beta_binomial;
 pub mod mixture;
 pub mod rank;
+pub mod bounds;
+mod special;
 pub mod numeric;

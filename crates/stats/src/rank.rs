@@ -278,7 +278,27 @@ mod tests {
         assert_eq!(MannWhitney::from_counts(&[u64::MAX], &[1]), None);
     }
 
+    #[test]
+    fn strata_are_weighted_by_van_elteren() {
+        let mut stratified = Stratified::default();
+        stratified.add(&mann_whitney(&[1, 2, 0], &[3, 1, 0]));
+        stratified.add(&mann_whitney(&[10, 5, 9], &[20, 30, 1]));
+        stratified.add(&mann_whitney(&[], &[7, 7, 7]));
+        // By counting all pairs of values.
+        assert!((stratified.z() - 1.689_188_414_833_251).abs() < 1e-12);
+    }
+
     proptest! {
+        #[test]
+        fn a_larger_value_never_lowers_the_statistic(first in counts(), second in counts(), at in 0..4_usize) {
+            let mut larger = first.clone();
+            let moved = larger[at];
+            larger[at] = 0;
+            larger[at + 1] += moved;
+            let (before, after) = (mann_whitney(&first, &second), mann_whitney(&larger, &second));
+            prop_assert!(before.doubled_u() <= after.doubled_u());
+        }
+
         #[test]
         fn swapping_the_samples_turns_the_statistic_round(first in counts(), second in counts()) {
             let (one, other) = (mann_whitney(&first, &second), mann_whitney(&second, &first));

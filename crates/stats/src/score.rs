@@ -298,6 +298,22 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_is_scored_before_it_is_learnt_from() {
+        let (canary, stable) = ([1, 2, 30], [500, 400, 90]);
+        let mut past = Past::default();
+        let unscored = past.observe(&canary, &stable, 0.0);
+        assert!(unscored.iter().all(|factor| factor.abs() < f64::EPSILON));
+        let mut both = Past::default();
+        both.absorb(&[501, 402, 120]);
+        assert_eq!(past, both);
+        let expected = both.ln_factors(&stable, &canary, 0.0).map(f64::to_bits);
+        assert_eq!(
+            past.observe(&stable, &canary, 0.0).map(f64::to_bits),
+            expected
+        );
+    }
+
+    #[test]
     fn a_past_in_one_bucket_bets_nothing() {
         let mut past = Past::default();
         past.absorb(&[0, 100]);

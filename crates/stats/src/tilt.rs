@@ -146,8 +146,31 @@ fn refuted_below(falling: impl Fn(f64) -> f64) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::binomial::ln_probability;
+
+    proptest! {
+        #[test]
+        fn another_error_of_the_canary_is_more_evidence_and_one_of_stable_is_less(
+            canary in 0..100_u64,
+            stable in 0..100_u64,
+            canary_exposure in 1..10_000_u64,
+            stable_exposure in 1..10_000_u64,
+            ratio in 0.5..3.0_f64,
+            increase in 0.0..0.1_f64,
+        ) {
+            let margin = Margin { ratio, increase };
+            let evidence = |canary, stable| {
+                let mut tilt = Tilt::new(margin, &WORSE);
+                tilt.observe(&Interval { canary, canary_exposure, stable, stable_exposure });
+                tilt.ln_evidence()
+            };
+            prop_assert!(evidence(canary + 1, stable) >= evidence(canary, stable));
+            prop_assert!(evidence(canary, stable + 1) <= evidence(canary, stable));
+        }
+    }
 
     /// Expectation of a factor when both arms are at the edge of the null hypothesis, by enumeration.
     fn expectation(canary_n: u64, stable_n: u64, stable_rate: f64, margin: Margin, a: f64) -> f64 {
