@@ -3,6 +3,7 @@
 use std::{
     io::{self, Write as _},
     ops::RangeInclusive,
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -63,7 +64,7 @@ pub enum Ending {
 pub enum Error {
     /// No socket could be opened.
     #[error(
-        "listening for the host at {at}: {source}; point TMPDIR to a short path of a folder that can be written"
+        "listening for the host at {at}; point TMPDIR to a short path of a folder that can be written"
     )]
     Listen {
         /// The folder or the ports tried.
@@ -110,7 +111,7 @@ impl<S: Service> Plugin<S> {
     pub async fn run(self) -> Result<Ending, Error> {
         let mut signals = Signals::new()?;
         let socket = match self.transport {
-            Transport::Unix => Socket::unix(&std::env::temp_dir())?,
+            Transport::Unix => Socket::unix(&temporary_folder())?,
             Transport::Tcp(ports) => Socket::tcp(ports).await?,
         };
         announce(&self.handshake.line(socket.address())).map_err(Error::Handshake)?;
@@ -126,6 +127,16 @@ impl<S: Service> Plugin<S> {
             ended = serving => ended,
             never = refuse(&socket) => never,
         }
+    }
+}
+
+/// Where temporary files go. An empty TMPDIR is none: a relative path would be one of the host's working directory.
+fn temporary_folder() -> PathBuf {
+    let folder = std::env::temp_dir();
+    if folder.as_os_str().is_empty() {
+        PathBuf::from("/tmp")
+    } else {
+        folder
     }
 }
 

@@ -1,11 +1,6 @@
 //! The incomplete Beta function, as a logarithm: exact in relative terms where the function itself underflows.
 
-use libm::lgamma;
-
-/// `ln B(a, b)`, both above 0.
-pub(crate) fn ln_beta(a: f64, b: f64) -> f64 {
-    lgamma(a) + lgamma(b) - lgamma(a + b)
-}
+use statrs::function::beta::ln_beta;
 
 /// `ln P(X > x)` for X of the Beta distribution with parameters `a` and `b` above 0, x strictly between 0 and 1.
 pub(crate) fn ln_beta_upper(a: f64, b: f64, x: f64) -> f64 {
