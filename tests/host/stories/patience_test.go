@@ -64,8 +64,8 @@ func TestBackendsThatNeverEndTheirAnswersStayWithinMemory(t *testing.T) {
 	for worker := range workers {
 		go func() { answers <- session.Run(sample.Run(fmt.Sprint("endless-", worker)), metric) }()
 	}
+	defer process.StaysBounded(t)
 	answered(t, answers, workers)
-	process.StaysBounded(t)
 }
 
 func TestNinetySecondsOfIdlenessChangeNothing(t *testing.T) {

@@ -84,3 +84,11 @@ func TestAFolderThatCannotHoldASocketIsSaidSo(t *testing.T) {
 		t.Errorf("stderr does not name the folder: %q", said)
 	}
 }
+
+func TestAnEmptyTMPDIRIsNoFolder(t *testing.T) {
+	process := plugin.Launch(t, plugin.Binary(t), append(plugin.Controller, "TMPDIR=")...)
+	if _, socket := process.Address(); !strings.HasPrefix(socket, "/") {
+		t.Errorf("the socket %q is in the controller's working directory, which may be read-only", socket)
+	}
+	process.Attach(t).Quits(t)
+}
