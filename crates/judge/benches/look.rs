@@ -61,9 +61,9 @@ fn seasoned(policy: &str) -> Judge {
 }
 
 #[divan::bench(args = [
-    r#"{"errors": {"total": "t", "errors": "e"}}"#,
+    r#"{"errors": {"total": "t", "errors": "e"}, "earlyPass": false}"#,
     r#"{"latency": {"histogram": "h"}}"#,
-    r#"{"errors": {"total": "t", "errors": "e"}, "latency": {"histogram": "h"}}"#,
+    r#"{"errors": {"total": "t", "errors": "e"}, "latency": {"histogram": "h"}, "earlyPass": false}"#,
 ])]
 fn take_in_a_window(bencher: Bencher<'_, '_>, policy: &str) {
     let judge = seasoned(policy);
@@ -74,7 +74,7 @@ fn take_in_a_window(bencher: Bencher<'_, '_>, policy: &str) {
 }
 
 #[divan::bench(args = [
-    r#"{"errors": {"total": "t", "errors": "e"}}"#,
+    r#"{"errors": {"total": "t", "errors": "e"}, "earlyPass": false}"#,
     r#"{"latency": {"histogram": "h"}}"#,
 ])]
 fn state_the_verdict(bencher: Bencher<'_, '_>, policy: &str) {

@@ -19,6 +19,7 @@ use crate::{
     errors::{INTERVAL_LEVEL, SAFETY_LEVEL},
     layout::{Arms, Layout, Strata, shifted},
     policy::{LatencyGuard, Test},
+    ratio::LatencyRatio,
     verdict::{Decision, GuardReport, Totals},
     window::{Arm, CellKey, Counts, Latency},
     words,
@@ -42,6 +43,10 @@ pub(crate) struct LatencyState {
     safety_anytime: Vec<Anytime>,
     /// Counts per look and stratum: what the report is made from.
     history: Vec<Arms>,
+    /// Counts over all looks.
+    sums: Arms,
+    /// What they say of the ratio of latencies; nothing before the first.
+    ratio: Option<LatencyRatio>,
     harm_at: Option<u32>,
     refused: Option<String>,
 }
@@ -59,6 +64,8 @@ impl LatencyState {
             safety: Vec::new(),
             safety_anytime: Vec::new(),
             history: Vec::new(),
+            sums: Arms::default(),
+            ratio: None,
             harm_at: None,
             refused: None,
         }
@@ -88,7 +95,13 @@ impl LatencyState {
             }
             past.absorb(&faster);
             past.absorb(&stable);
-            self.history.push([canary, stable]);
+            let arms = [canary, stable];
+            add(&mut self.sums, &arms);
+            let ratio = self
+                .ratio
+                .get_or_insert_with(|| LatencyRatio::new(layout.clone()));
+            ratio.add(&arms);
+            self.history.push(arms);
         }
         self.harm.multiply(factors);
         self.anytime.record(self.harm.ln_evidence());
@@ -145,11 +158,14 @@ impl LatencyState {
             }
             return;
         };
-        for arms in &mut self.history {
+        for arms in self.history.iter_mut().chain([&mut self.sums]) {
             for counts in arms {
                 *counts = layout.coarsen(counts, common);
             }
         }
+        let mut ratio = LatencyRatio::new(common.clone());
+        self.history.iter().for_each(|arms| ratio.add(arms));
+        self.ratio = Some(ratio);
         for past in self.past.values_mut() {
             *past = past.coarsened(|counts| layout.coarsen(counts, common));
         }
@@ -181,7 +197,7 @@ impl LatencyState {
             return self.refused.clone();
         }
         let layout = self.layout.as_ref()?;
-        let sums = self.sums();
+        let sums = &self.sums;
         let all: u64 = sums.iter().flatten().sum();
         let both = |bucket: usize| -> u64 { sums.iter().filter_map(|arm| arm.get(bucket)).sum() };
         let fullest = (0..layout.buckets()).max_by_key(|bucket| both(*bucket))?;
@@ -189,29 +205,15 @@ impl LatencyState {
         (share > DEGENERATE).then(|| too_coarse(layout, fullest, share))
     }
 
-    /// Counts of both arms over all looks.
-    fn sums(&self) -> Arms {
-        let buckets = self.layout.as_ref().map_or(0, Layout::buckets);
-        let mut sums = [vec![0_u64; buckets], vec![0; buckets]];
-        for (arm, counts) in self.history.iter().flat_map(each_arm) {
-            if let Some(sums) = sums.get_mut(arm) {
-                for (sum, count) in sums.iter_mut().zip(counts) {
-                    *sum += count;
-                }
-            }
-        }
-        sums
-    }
-
     fn totals(&self) -> [Totals; 2] {
-        self.sums().map(|counts| Totals {
+        self.sums.clone().map(|counts| Totals {
             requests: counts.iter().sum(),
             errors: None,
         })
     }
 
     pub(crate) fn report(&self, looks: u32) -> GuardReport {
-        let (effect, interval) = self.effect();
+        let (effect, interval) = self.ratio.as_ref().and_then(LatencyRatio::estimate).unzip();
         let [canary, stable] = self.totals();
         GuardReport {
             guard: "latency".to_owned(),
@@ -226,38 +228,6 @@ impl LatencyState {
             needed: None,
             sentence: self.sentence(effect, interval, looks),
         }
-    }
-
-    /// Ratio of latencies, and its interval.
-    ///
-    /// The ratio is the median of the ratios of all pairs of a canary's and a stable request of one look and stratum (Hodges &
-    /// Lehmann 1963, on the log scale), from the middles of their buckets. The interval are the quantiles of those ratios
-    /// that the superiority of the canary can't be told from ½ at, at any look: a normal mixture boundary (Robbins 1970),
-    /// asymptotic, tuned to the middle of the looks so far.
-    fn effect(&self) -> (Option<f64>, Option<(f64, f64)>) {
-        let Some(layout) = &self.layout else {
-            return (None, None);
-        };
-        let mut pairs = Vec::new();
-        let mut weight = 0.0;
-        let mut variance = 0.0;
-        for [canary, stable] in &self.history {
-            let Some(test) = MannWhitney::from_counts(canary, stable) else {
-                continue;
-            };
-            let all = count(canary.iter().chain(stable).sum());
-            let each = 1.0 / (all + 1.0);
-            add_pairs(&mut pairs, layout, canary, stable, each);
-            weight += each * total(canary) * total(stable);
-            variance += each * each * test.variance();
-        }
-        if weight <= 0.0 {
-            return (None, None);
-        }
-        let pairs = sorted(pairs);
-        let reach = boundary() * variance.sqrt() / weight;
-        let at = |share: f64| quantile(&pairs, share);
-        (Some(at(0.5)), Some((at(0.5 - reach), at(0.5 + reach))))
     }
 
     fn sentence(&self, effect: Option<f64>, interval: Option<(f64, f64)>, looks: u32) -> String {
@@ -288,7 +258,7 @@ impl LatencyState {
     /// What the canary does above the bound where it differs most, for a slowdown that is not one of the median.
     fn tail(&self) -> Option<String> {
         let layout = self.layout.as_ref()?;
-        let sums = self.sums();
+        let sums = &self.sums;
         let above = |bucket: usize| {
             let over = |counts: &Vec<u64>| counts.iter().skip(bucket + 1).sum::<u64>();
             sums.each_ref().map(over)
@@ -360,8 +330,13 @@ impl LatencyGuard {
     }
 }
 
-fn each_arm(arms: &Arms) -> impl Iterator<Item = (usize, &Vec<u64>)> {
-    arms.iter().enumerate()
+fn add(sums: &mut Arms, more: &Arms) {
+    for (sums, more) in sums.iter_mut().zip(more) {
+        sums.resize(more.len(), 0);
+        for (sum, count) in sums.iter_mut().zip(more) {
+            *sum = sum.saturating_add(*count);
+        }
+    }
 }
 
 fn too_coarse(layout: &Layout, bucket: usize, share: f64) -> String {
@@ -438,69 +413,4 @@ fn exceedance([canary, stable]: &Arms, bucket: usize) -> Interval {
 
 fn total(counts: &[u64]) -> f64 {
     count(counts.iter().sum())
-}
-
-fn add_pairs(
-    pairs: &mut Vec<(f64, f64)>,
-    layout: &Layout,
-    canary: &[u64],
-    stable: &[u64],
-    weight: f64,
-) {
-    let filled = |counts: &[u64]| -> Vec<(f64, f64)> {
-        let filled = counts.iter().enumerate().filter(|(_, n)| **n > 0);
-        filled
-            .map(|(bucket, n)| (layout.middle(bucket).ln(), count(*n)))
-            .collect()
-    };
-    let stable = filled(stable);
-    for (one, n) in filled(canary) {
-        pairs.extend(
-            stable
-                .iter()
-                .map(|(other, m)| (one - other, weight * n * m)),
-        );
-    }
-}
-
-/// Sorts differences and adds up those that are the same.
-fn sorted(mut pairs: Vec<(f64, f64)>) -> Vec<(f64, f64)> {
-    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut merged: Vec<(f64, f64)> = Vec::new();
-    for (difference, weight) in pairs {
-        match merged.last_mut() {
-            Some((last, sum)) if difference - *last < 1e-9 => *sum += weight,
-            _ => merged.push((difference, weight)),
-        }
-    }
-    merged
-}
-
-/// Quantile of weighted log differences, as a ratio. The weight of a difference is spread evenly to halfway between its
-/// neighbours, so that the ratio does not jump from bucket to bucket.
-fn quantile(pairs: &[(f64, f64)], share: f64) -> f64 {
-    let all: f64 = pairs.iter().map(|(_, weight)| weight).sum();
-    let wanted = share.clamp(0.0, 1.0) * all;
-    let mut below = 0.0;
-    for (at, (difference, weight)) in pairs.iter().enumerate() {
-        if below + weight >= wanted {
-            let inside = (wanted - below) / weight;
-            let neighbour = |other: Option<usize>| {
-                other
-                    .and_then(|other| pairs.get(other))
-                    .map_or(*difference, |(other, _)| *other)
-            };
-            let low = f64::midpoint(neighbour(at.checked_sub(1)), *difference);
-            let high = f64::midpoint(*difference, neighbour(Some(at + 1)));
-            return inside.mul_add(high - low, low).exp();
-        }
-        below += weight;
-    }
-    pairs.last().map_or(1.0, |(difference, _)| difference.exp())
-}
-
-/// How many standard errors an interval reaches: a normal mixture boundary where the variance equals that for which it is
-/// tuned, `√(2 ln(2/α²))` for two sides.
-fn boundary() -> f64 {
-    (2.0 * (2.0 / (INTERVAL_LEVEL * INTERVAL_LEVEL)).ln()).sqrt()
 }

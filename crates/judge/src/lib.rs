@@ -11,6 +11,7 @@ mod keys;
 mod judge;
 mod errors;
 mod latency;
+mod ratio;
 mod layout;
 mod verdict;
 mod words;
