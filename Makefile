@@ -42,7 +42,7 @@ static: setup ## Build the fully static binary and prove that it runs in an empt
 	scripts/prove-static $(STATIC_BIN)
 
 host: static ## Load the static binary with the real go-plugin and Argo Rollouts client
-	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run
+	TEMPER_LONG=1 TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run
 
 e2e: host ## The real control plane judges real rollouts (eight minutes to build it, once)
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/e2e/run
