@@ -6,6 +6,7 @@ require (
 	github.com/argoproj/argo-rollouts v1.5.0
 	github.com/hashicorp/go-plugin v1.4.9
 	github.com/hashicorp/yamux v0.0.0-20180604194846-3520598351bb
+	golang.org/x/net v0.8.0
 	golang.org/x/sync v0.0.0-20201020160332-67f06af15bc9
 	golang.org/x/sys v0.7.0
 	k8s.io/apimachinery v0.25.8
@@ -38,7 +39,6 @@ require (
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/oklog/run v1.0.0 // indirect
 	github.com/sirupsen/logrus v1.9.0 // indirect
-	golang.org/x/net v0.8.0 // indirect
 	golang.org/x/oauth2 v0.5.0 // indirect
 	golang.org/x/term v0.6.0 // indirect
 	golang.org/x/text v0.8.0 // indirect
