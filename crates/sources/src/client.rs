@@ -7,12 +7,20 @@ use std::time::Duration;
 use reqwest::{Client, RequestBuilder, Url};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::SourceError;
 use crate::config::{PrometheusConfig, without_user};
 
-/// The largest body we hold: minutes of raw samples of a hundred pods, and a quarter of what a plugin may use.
-pub(crate) const BODY_BYTES: usize = 64 << 20;
+/// The largest body we hold: minutes of raw samples of some hundred pods.
+pub(crate) const BODY_BYTES: usize = 32 << 20;
+
+/// A body up to this size is held beside any others.
+const SMALL_BODY_BYTES: usize = 256 << 10;
+
+/// Larger ones are held one at a time in the whole process, until they are read: a controller may ask for a hundred windows
+/// at once, and its memory is not ours to fill.
+static LARGE_BODY: Semaphore = Semaphore::const_new(1);
 
 /// A client that is built at its first use: an idle plugin pays for no TLS.
 #[derive(Debug)]
@@ -25,6 +33,8 @@ pub(crate) struct Http {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Vec<u8>,
+    /// Held with a large body.
+    _turn: Option<SemaphorePermit<'static>>,
 }
 
 impl Http {
@@ -90,6 +100,7 @@ impl Http {
             .map_err(|e| self.unreachable(query, e))?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
+        let mut turn = None;
         while let Some(chunk) = response
             .chunk()
             .await
@@ -101,9 +112,17 @@ impl Http {
                     limit_bytes: BODY_BYTES,
                 });
             }
+            if turn.is_none() && body.len() + chunk.len() > SMALL_BODY_BYTES {
+                // It is never closed, so a permit comes, or the caller's deadline before it.
+                turn = LARGE_BODY.acquire().await.ok();
+            }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer { status, body })
+        Ok(Answer {
+            status,
+            body,
+            _turn: turn,
+        })
     }
 
     /// The chain of causes, without the URL, which may hold a password.
