@@ -3,4 +3,5 @@
 
 mod arrows;
 mod by_hand;
+mod demo;
 mod recorded_host;
