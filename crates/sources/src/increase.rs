@@ -184,8 +184,8 @@ mod tests {
     proptest! {
         #[test]
         fn adjacent_intervals_add_up_to_the_whole(values in prop::collection::vec(0_u64..50, 2..40), cut in 1_i64..39) {
-            let all: Vec<_> = (0..).zip(&values).map(|(t, v)| (t, *v)).collect();
-            let end = all.len() as i64 - 1;
+            let all: Vec<_> = (0_i64..).zip(&values).map(|(t, v)| (t, *v)).collect();
+            let end = all.last().unwrap().0;
             let cut = cut.min(end);
             let grown = |from_ms, to_ms| match increase(&samples(&all), Span { from_ms, to_ms }) {
                 Increase::Grown(counts) => counts[0],

@@ -1,79 +1,113 @@
-//! A real Prometheus over a backfilled history. Runs where `TEMPER_PROMETHEUS` names the binary, with promtool beside it.
+//! A real Prometheus that has scraped a history with its own timestamps. Runs where `TEMPER_PROMETHEUS` names the binary.
 
-use std::io::Write as _;
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of a test fail it"
+)]
+
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use temper_sources::window::{Arm, Counts};
 use temper_sources::{Matchers, Prometheus, PrometheusConfig, Query, Selector};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
-/// Backfilled far enough in the past to be a closed block, and divisible by every step.
-const START: i64 = 1_700_000_400;
+/// The history lies this far back, so that it has ended when it is scraped.
+const AGE_SECONDS: i64 = 600;
 
-struct Server(Child);
+/// Several times what a Prometheus takes to its first scrape (5 s) on a busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A Prometheus that ends with the test; its log stays open, as it would die of a closed one.
+struct Server {
+    child: Child,
+    log: BufReader<ChildStderr>,
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
+        drop(self.child.kill());
+        drop(self.child.wait());
     }
 }
 
-/// Samples every 15 s from START - 60: canary pod c, born error series, reset; a stable pod s; pod late born at 45 s.
-fn history() -> String {
-    let mut lines = vec!["# TYPE r counter".to_owned()];
+/// Samples every 15 s from start - 60: canary pod c, born error series, reset; a stable pod s; pod late born at 45 s.
+fn history(start: i64) -> String {
+    let mut lines = vec!["# TYPE r_total counter".to_owned()];
     let mut push = |labels: &str, at: i64, v: i64| {
-        lines.push(format!("r_total{{{labels}}} {v} {}", START + at))
+        lines.push(format!("r_total{{{labels}}} {v} {}", (start + at) * 1000));
     };
-    for (i, at) in (-60..=90).step_by(15).enumerate() {
-        let i = i as i64;
+    for (i, at) in (0_i64..).zip((-60..=90).step_by(15)) {
         push(r#"hash="b",pod="s",code="200""#, at, 1000 + 10 * i);
-        push(
-            r#"hash="a",pod="c",code="200""#,
-            at,
-            if at < 45 { 100 + i } else { i },
-        );
+        let count = if at < 45 { 100 + i } else { i };
+        push(r#"hash="a",pod="c",code="200""#, at, count);
     }
     push(r#"hash="a",pod="c",code="500""#, 15, 3);
     push(r#"hash="a",pod="c",code="500""#, 30, 4);
     push(r#"hash="a",pod="late",code="200""#, 45, 7);
     push(r#"hash="a",pod="late",code="200""#, 60, 9);
-    lines.push("# EOF\n".to_owned());
-    lines.join("\n")
+    lines.join("\n") + "\n"
 }
 
-fn start(binary: &Path, dir: &Path) -> (Server, u16) {
-    let page = dir.join("history");
-    std::fs::File::create(&page)
-        .unwrap()
-        .write_all(history().as_bytes())
-        .unwrap();
-    let made = Command::new(binary.with_file_name("promtool"))
-        .args(["tsdb", "create-blocks-from", "openmetrics"])
-        .arg(&page)
-        .arg(dir.join("data"))
-        .output()
-        .unwrap();
-    assert!(made.status.success(), "{made:?}");
-    std::fs::write(dir.join("p.yml"), "{}").unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
-    let child = Command::new(binary)
+/// Starts Prometheus on a free port, which its log tells, and returns when it answers.
+fn start(binary: &Path, dir: &Path, page: u16) -> (Server, String) {
+    let config = format!(
+        "scrape_configs: [{{job_name: t, scrape_interval: 1s, scrape_timeout: 1s, \
+         static_configs: [{{targets: ['127.0.0.1:{page}']}}]}}]"
+    );
+    std::fs::write(dir.join("p.yml"), config).unwrap();
+    let mut child = Command::new(binary)
         .arg(format!("--config.file={}", dir.join("p.yml").display()))
-        .arg(format!(
-            "--storage.tsdb.path={}",
-            dir.join("data").display()
-        ))
-        .arg("--storage.tsdb.retention.time=100y")
-        .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-        .stderr(Stdio::null())
+        .arg(format!("--storage.tsdb.path={}", dir.join("d").display()))
+        .arg("--web.listen-address=127.0.0.1:0")
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    (Server(child), port)
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let mut server = Server { child, log };
+    let address = listening(&mut server.log);
+    (server, address)
+}
+
+fn listening(log: &mut impl BufRead) -> String {
+    let mut address = None;
+    let mut seen = String::new();
+    for line in log.lines().map(Result::unwrap) {
+        if line.contains("Listening on") {
+            address = line
+                .split("address=")
+                .nth(1)
+                .and_then(|rest| rest.split_whitespace().next())
+                .map(str::to_owned);
+        }
+        if line.contains("ready to receive web requests") {
+            return address.unwrap_or_else(|| panic!("ready without an address:\n{seen}"));
+        }
+        seen = seen + &line + "\n";
+    }
+    panic!("Prometheus ended before it was ready:\n{seen}")
+}
+
+/// Serves the history to the first scrape. A target's scrapes follow each other, so the second one's arrival says
+/// that the first is stored.
+async fn scraped(listener: &TcpListener, page: &str) {
+    for body in [page, ""] {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+        }
+        let reply = format!(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(reply.as_bytes()).await.unwrap();
+    }
 }
 
 fn query() -> Query {
@@ -90,26 +124,32 @@ fn query() -> Query {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "a test that did not run says so")]
+fn binary() -> Option<PathBuf> {
+    let binary = std::env::var_os("TEMPER_PROMETHEUS").map(PathBuf::from);
+    if binary.is_none() {
+        eprintln!("skipped: TEMPER_PROMETHEUS names no Prometheus binary");
+    }
+    binary
+}
+
 #[tokio::test]
 async fn a_real_server_gives_exact_counts_of_births_and_resets() {
-    let Some(binary) = std::env::var_os("TEMPER_PROMETHEUS").map(PathBuf::from) else {
-        return;
-    };
+    let Some(binary) = binary() else { return };
+    let origin = Timestamp::now().as_second() - AGE_SECONDS;
     let dir = tempfile::tempdir().unwrap();
-    let (_server, port) = start(&binary, dir.path());
-    let prometheus =
-        Prometheus::new(PrometheusConfig::at(format!("http://localhost:{port}"))).unwrap();
-    let at = |s| Timestamp::from_second(START + s).unwrap();
-    let windows = loop {
-        match prometheus
-            .windows(&query(), 1, &[at(0), at(30), at(60), at(90)])
-            .await
-        {
-            Ok(windows) => break windows,
-            Err(error) => assert!(error.is_transient(), "{error}"),
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let page = listener.local_addr().unwrap().port();
+    let (_server, address) = start(&binary, dir.path(), page);
+    tokio::time::timeout(PATIENCE, scraped(&listener, &history(origin)))
+        .await
+        .unwrap();
+    let prometheus = Prometheus::new(PrometheusConfig::at(format!("http://{address}"))).unwrap();
+    let at = |s| Timestamp::from_second(origin + s).unwrap();
+    let windows = prometheus
+        .windows(&query(), 1, &[at(0), at(30), at(60), at(90)])
+        .await
+        .unwrap();
     let counts = |look: usize| -> Vec<_> {
         let cells = windows[look].content.as_ref().unwrap();
         cells
