@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::{join, join_all};
 use jiff::Timestamp;
 use reqwest::Url;
 
@@ -49,11 +50,8 @@ impl Scrape {
 
     /// Fetches every page and stamps the snapshot with the given time. A pod that does not answer is kept as such.
     pub async fn snapshot(&self, at: Timestamp) -> Snapshot {
-        Snapshot {
-            at,
-            canary: fetch_all(&self.canary).await,
-            stable: fetch_all(&self.stable).await,
-        }
+        let (canary, stable) = join(fetch_all(&self.canary), fetch_all(&self.stable)).await;
+        Snapshot { at, canary, stable }
     }
 }
 
@@ -97,15 +95,16 @@ fn pages(addresses: &[String]) -> Result<Vec<(Url, Http)>, SourceError> {
     addresses.iter().map(page).collect()
 }
 
+/// All at once, in order, each with its own deadline: one pod that hangs does not move the others' moment.
 async fn fetch_all(targets: &[(Url, Http)]) -> Vec<Page> {
-    let mut pages = Vec::with_capacity(targets.len());
-    for (url, http) in targets {
-        pages.push(Page {
-            address: without_user(url.as_str()),
-            text: fetch(url, http).await,
-        });
+    join_all(targets.iter().map(|(url, http)| page(url, http))).await
+}
+
+async fn page(url: &Url, http: &Http) -> Page {
+    Page {
+        address: without_user(url.as_str()),
+        text: fetch(url, http).await,
     }
-    pages
 }
 
 async fn fetch(url: &Url, http: &Http) -> Result<String, SourceError> {
