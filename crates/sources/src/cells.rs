@@ -299,18 +299,26 @@ fn times(series: &Series) -> impl Iterator<Item = i64> {
 }
 
 fn track(query: &Query, series: &Series, shape: Shape, samples: Vec<Sample>) -> Track {
-    let strata: Vec<_> = query
-        .strata
-        .iter()
-        .map(|label| series.label(label))
-        .collect();
     Track {
-        stratum: strata.join(" "),
+        stratum: stratum(query, series),
         pod: series.label(&query.pod).to_owned(),
         shown: series.shown(),
         shape,
         samples,
     }
+}
+
+/// One label's value as it is; several as `a="x",b="y"`, quoted, so that no two combinations are written alike.
+fn stratum(query: &Query, series: &Series) -> String {
+    if let [label] = query.strata.as_slice() {
+        return series.label(label).to_owned();
+    }
+    let pairs: Vec<_> = query
+        .strata
+        .iter()
+        .map(|label| format!("{label}={:?}", series.label(label)))
+        .collect();
+    pairs.join(",")
 }
 
 fn counter(query: &Query, series: &Series) -> Result<Track, SourceError> {
@@ -699,5 +707,70 @@ mod tests {
             grown(&counter(&query(), &series[0]).unwrap()),
             [(3335 - 2987) + 304]
         );
+    }
+
+    fn series(labels: &[(&str, &str)], values: &[(f64, &str)]) -> Series {
+        let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
+        Series {
+            metric: labels.iter().map(own).collect(),
+            values: values.iter().map(|(t, v)| (*t, (*v).to_owned())).collect(),
+            histograms: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn strata_of_several_labels_are_never_mixed_up() {
+        let mut query = query();
+        query.strata = vec!["a".into(), "b".into()];
+        let joined = |a, b| stratum(&query, &series(&[("a", a), ("b", b)], &[]));
+        assert_ne!(joined("x y", ""), joined("x", "y"));
+        assert_ne!(joined("x\",b=\"y", "z"), joined("x", "y\",b=\"z"));
+        assert_eq!(joined("x", "y"), "a=\"x\",b=\"y\"");
+    }
+
+    /// A fresh series of 7 at 1010 s in an interval from 1000 to 1030 s, beside a neighbour who was scraped before.
+    fn fresh(up: &[(f64, &str)], neighbour: &[(f64, &str)]) -> Option<Vec<u64>> {
+        let span = Span {
+            from_ms: 1_000_000,
+            to_ms: 1_030_000,
+        };
+        let observed = Observed {
+            total: vec![series(&[("instance", "old")], neighbour)],
+            up: vec![series(&[("instance", "new")], up)],
+            ..Observed::default()
+        };
+        let sight = Sight::new(span, &query(), &observed, [&observed, &Observed::default()]);
+        let track = counter(&query(), &series(&[("instance", "new")], &[(1010.0, "7")])).unwrap();
+        sight.grown(&track, span).ok()
+    }
+
+    #[test]
+    fn a_birth_counts_from_zero_and_the_end_of_a_blindness_is_missing() {
+        let seen: &[_] = &[(990.0, "5")];
+        for (up, neighbour, born) in [
+            // The target answered before without the series.
+            (&[(900.0, "1")][..], seen, true),
+            // The target itself is new.
+            (&[], seen, true),
+            (&[(900.0, "0")], seen, true),
+            // It has failed since before the lookback: an old pod comes back.
+            (&[(705.0, "0"), (900.0, "0")], seen, false),
+            // Nobody was scraping at all.
+            (&[], &[], false),
+        ] {
+            let expected = born.then(|| vec![7]);
+            assert_eq!(fresh(up, neighbour), expected, "{up:?}");
+        }
+    }
+
+    #[test]
+    fn arms_that_share_a_series_are_refused() {
+        let arm = || Observed {
+            total: vec![series(&[("__name__", "r")], &[(1010.0, "7")])],
+            ..Observed::default()
+        };
+        let error = disjoint(&arm(), &arm()).unwrap_err();
+        assert!(matches!(error, SourceError::ArmsOverlap { .. }), "{error}");
+        assert!(disjoint(&arm(), &Observed::default()).is_ok());
     }
 }
