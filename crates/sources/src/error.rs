@@ -121,15 +121,15 @@ pub enum SourceError {
     },
     /// A page of metrics has lines about a wanted metric that cannot be read.
     #[error(
-        "cannot read line {line} of the metrics page of {address}: {why} ({unread} of {lines} lines unread)"
+        "cannot read line {line} of the metrics page of {address}: {unread} of {lines} lines of {metric} are unread; a direct scrape takes no comma, equals sign, brace or backslash in labels, use `source.prometheus`"
     )]
     Page {
         /// Address without user, password and query string.
         address: String,
         /// Number of the first such line, from 1.
         line: usize,
-        /// What is wrong with it.
-        why: String,
+        /// The metric that the query wants.
+        metric: String,
         /// Lines that hold a sample but could not be read.
         unread: usize,
         /// Lines that hold a sample.

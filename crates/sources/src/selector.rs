@@ -181,17 +181,6 @@ impl fmt::Display for Matchers {
     }
 }
 
-/// Reads `a="b",c="d"`, the inside of a sample's braces: equality only.
-pub(crate) fn labels(body: &str) -> Result<std::collections::BTreeMap<String, String>, String> {
-    pairs(body)?
-        .into_iter()
-        .map(|m| match m.operator {
-            "=" => Ok((m.label, m.value)),
-            other => Err(format!("`{}` is followed by {other} instead of =", m.label)),
-        })
-        .collect()
-}
-
 fn pairs(body: &str) -> Result<Vec<Matcher>, String> {
     let mut found = Vec::new();
     let mut rest = body.trim_start();
