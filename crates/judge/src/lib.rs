@@ -1,6 +1,6 @@
 //! From a policy and windows of counts to a verdict with reasons.
 //!
-//! [`judge`] is a pure function: the same policy and the same windows give the same verdict, byte for byte, in whatever order
+//! [`judge()`] is a pure function: the same policy and the same windows give the same verdict, byte for byte, in whatever order
 //! the cells of a window come and whatever windows follow the deciding one. [`Judge`] is the same as a fold, for programs
 //! that get windows one after another. Nothing here reads a clock, a file or a socket.
 

@@ -19,7 +19,7 @@ const SAME_RATIO: f64 = 1e-9;
 #[derive(Debug, Clone)]
 pub(crate) struct LatencyRatio {
     layout: Layout,
-    /// By [`slot`].
+    /// By [`LatencyRatio::slot`].
     weights: Vec<f64>,
     weight: f64,
     variance: f64,
