@@ -54,7 +54,7 @@ bench: static ## Print speed and memory as ratios against a Go plugin in the sam
 	cargo bench --locked -p temper-stats -p temper-judge
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run-bench
 
-fuzz: setup ## Fuzz the gob decoder (SECONDS=10 a target)
+fuzz: setup ## Fuzz the gob decoder (SECONDS_EACH=10 a target)
 	scripts/fuzz $(or $(SECONDS_EACH),10)
 
 clean: ## Remove build outputs; what is cached outside stays
