@@ -138,6 +138,7 @@ impl Recording {
                     requests: line.requests,
                     errors: line.errors,
                     latency,
+                    ..Counts::default()
                 };
                 if cells.insert(key, counts).is_some() {
                     return Err(

@@ -41,6 +41,7 @@ fn window(look: u32) -> Window {
                 requests,
                 errors: requests / 100,
                 latency: Some(latency),
+                ..Counts::default()
             },
         )
     };

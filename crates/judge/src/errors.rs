@@ -1,21 +1,27 @@
-//! The guard of the error ratio.
+//! The guard of a share of requests: of those that fail, or of what else a pair of counters counts.
 //!
 //! Harm is decided by the exact conditional test with a spending schedule; with an absolute margin by the tilt e-process,
-//! which is exact for it. The e-process also gives the anytime p-value and the interval that are reported, and proves
-//! safety. Null hypothesis: the canary's error ratio is at most `maxRatio` times the stable one plus `maxIncrease`.
+//! which is exact for it. The e-process also gives the anytime p-value and the interval that are reported, and another one
+//! proves safety. Null hypothesis: the canary's share is at most `maxRatio` times the stable one plus `maxIncrease`.
+//!
+//! Conditional on requests that are independent given their pod and interval. Where stable pods show that they are not, the
+//! evidence is divided by how bursty events are, and the margin is raised by what pods differ by: see [`crate::pods`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use temper_stats::{
     conditional::Events,
-    mixture::Anytime,
-    numeric::count,
+    mixture::{Anytime, Mixture},
+    numeric::{count, floor_count, length},
     spending::{Schedule, Spending},
-    tilt::{BETTER, Interval, Margin, Tilt, WORSE, ratio_interval},
+    tilt::{Interval, Margin, WITHIN, WORSE, ratio_interval},
 };
 
 use crate::{
+    budget::Budget,
+    pods::{Deviation, Pods},
     policy::{ErrorGuard, Test},
+    signal::Signal,
     verdict::{Decision, GuardReport, Totals},
     window::{Arm, CellKey, Counts},
     words,
@@ -28,49 +34,116 @@ pub(crate) const SAFETY_LEVEL: f64 = 0.05;
 /// Level of the reported intervals.
 pub(crate) const INTERVAL_LEVEL: f64 = 0.05;
 
+/// Events of a look and stratum beyond which they are counted in larger units: the exact law of more costs time, and their
+/// ratio is known to a per cent anyway.
+const MOST_EVENTS: f64 = 10_000.0;
+
+/// Traffic ratios that differ by less, relatively, are one in the reported interval.
+const SAME_TRAFFIC: f64 = 1e-3;
+
+const NO_TRAFFIC: Interval = Interval {
+    canary: 0,
+    canary_exposure: 0,
+    stable: 0,
+    stable_exposure: 0,
+};
+
 /// State of the guard between looks.
 #[derive(Debug, Clone)]
 pub(crate) struct ErrorsState {
+    signal: Signal,
     guard: ErrorGuard,
-    alpha: f64,
-    schedule: Schedule,
-    spending: Spending,
-    harm: Tilt<'static>,
-    harm_anytime: Anytime,
-    safety: Tilt<'static>,
-    safety_anytime: Anytime,
-    history: Vec<Interval>,
+    looks: u32,
+    budget: Budget,
+    together: Evidence,
+    single: BTreeMap<String, Stratum>,
+    within: Mixture,
+    pods: Pods,
+    canary_pods: BTreeMap<String, Totals>,
+    summary: Summary,
     totals: [Totals; 2],
-    harm_at: Option<u32>,
+    harm: Option<Harm>,
+}
+
+/// Where and when harm was found.
+#[derive(Debug, Clone)]
+struct Harm {
+    look: u32,
+    /// The stratum whose evidence it was; None for all of them together.
+    stratum: Option<String>,
+}
+
+/// A stratum by itself.
+#[derive(Debug, Clone, Default)]
+struct Stratum {
+    evidence: Evidence,
+    units: Units,
+    totals: [Totals; 2],
+}
+
+/// Evidence for harm, of a stratum or of all of them.
+#[derive(Debug, Clone)]
+struct Evidence {
+    spending: Spending,
+    tilt: Mixture,
+    anytime: Anytime,
+    /// Events since the last decision.
+    events: u64,
+}
+
+/// What a look is judged by, all of it known before.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    margin: Margin,
+    /// The margin for safety: smaller by what pods may differ by.
+    safe_margin: Margin,
+    bursts: f64,
+}
+
+/// What was left over when events were counted in larger units: rounded down for the canary and up for the stable version,
+/// over all looks together.
+#[derive(Debug, Clone, Copy, Default)]
+struct Units {
+    canary: f64,
+    stable: f64,
+}
+
+/// What the reported effect and its interval are made from. Bounded in the number of looks.
+#[derive(Debug, Clone, Default)]
+struct Summary {
+    /// Sums over intervals with the same traffic ratio, by its logarithm.
+    by_traffic: BTreeMap<i64, Interval>,
+    /// Mantel and Haenszel's sums.
+    weighted: [f64; 2],
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            spending: Spending::default(),
+            tilt: Mixture::new(WORSE.len()),
+            anytime: Anytime::default(),
+            events: 0,
+        }
+    }
 }
 
 impl ErrorsState {
     /// `alpha` is this guard's part of the false-rollback rate; `looks` how often it is looked at.
-    pub(crate) fn new(guard: &ErrorGuard, alpha: f64, looks: u32) -> Self {
-        let margin = Margin {
-            ratio: guard.max_ratio,
-            increase: guard.max_increase,
-        };
-        // Safe within the ratio alone is safe within the ratio and the increase.
-        let ratio = Margin {
-            ratio: guard.max_ratio,
-            increase: 0.0,
-        };
+    pub(crate) fn new(signal: Signal, guard: &ErrorGuard, alpha: f64, looks: u32) -> Self {
         Self {
+            signal,
             guard: guard.clone(),
-            alpha,
-            schedule: Schedule::new(alpha, looks),
-            spending: Spending::default(),
-            harm: Tilt::new(margin, &WORSE),
-            harm_anytime: Anytime::default(),
-            safety: Tilt::new(ratio, &BETTER),
-            safety_anytime: Anytime::default(),
-            history: Vec::new(),
-            totals: [Totals {
-                requests: 0,
-                errors: Some(0),
-            }; 2],
-            harm_at: None,
+            looks,
+            budget: Budget::new(alpha),
+            together: Evidence::default(),
+            single: BTreeMap::new(),
+            within: Mixture::new(WITHIN.len()),
+            pods: Pods::default(),
+            canary_pods: BTreeMap::new(),
+            summary: Summary::default(),
+            totals: [NONE; 2],
+            harm: None,
         }
     }
 
@@ -82,184 +155,432 @@ impl ErrorsState {
         look: u32,
         test: Test,
     ) {
-        let mut events = 0;
-        for interval in intervals(cells).into_values() {
-            self.count(&interval);
-            if interval.canary_exposure > 0 && interval.stable_exposure > 0 {
-                events += interval.canary + interval.stable;
-                self.take(interval);
+        let strata = intervals(cells, &self.signal);
+        let compared = || strata.iter().filter(|(_, one)| is_compared(one));
+        self.budget.meet(compared().map(|(stratum, _)| *stratum));
+        self.learn(cells, &strata);
+        let terms = self.terms(cells);
+        for (stratum, interval) in &strata {
+            add(&mut self.totals, interval);
+            if is_compared(interval) {
+                self.take(stratum, interval, &terms);
             }
         }
-        self.harm_anytime.record(self.harm.ln_evidence());
-        self.safety_anytime.record(self.safety.ln_evidence());
-        let harmful = if self.guard.max_increase > 0.0 {
-            self.harm_anytime.rejects(self.alpha)
-        } else {
-            // A look without events spends nothing: its part of the budget stays for later ones.
-            test == Test::Sequential
-                && events > 0
-                && self.spending.decide(self.schedule.spent_by(number)).rejects
-        };
-        if test == Test::Sequential && harmful {
-            self.harm_at = self.harm_at.or(Some(look));
+        self.together.end_look();
+        self.single
+            .values_mut()
+            .for_each(|one| one.evidence.end_look());
+        if test == Test::Sequential {
+            self.decide(number, look);
         }
     }
 
     /// Decides at the horizon, for the test that looks once.
     pub(crate) fn observe_end(&mut self, look: u32) {
-        let harmful = if self.guard.max_increase > 0.0 {
-            self.harm_anytime.rejects(self.alpha)
-        } else {
-            self.spending.decide(self.alpha).rejects
+        self.decide(self.looks, look);
+    }
+
+    /// What the pods have shown. How stable events fall to the stable pods of this look is known already: given their number
+    /// it says nothing of how many fell to the canary.
+    fn terms(&self, cells: &BTreeMap<CellKey, Counts>) -> Terms {
+        let canary_pods: BTreeSet<_> = cells
+            .keys()
+            .filter(|key| key.arm == Arm::Canary)
+            .map(|key| &key.pod)
+            .collect();
+        let allowance = self.pods.allowance(canary_pods.len()).exp();
+        let margin = |ratio| Margin {
+            ratio,
+            increase: self.guard.max_increase,
         };
-        if harmful {
-            self.harm_at = Some(look);
+        Terms {
+            margin: margin(self.guard.max_ratio * allowance),
+            safe_margin: margin(self.guard.max_ratio / allowance),
+            bursts: self.pods.bursts(),
         }
     }
 
-    fn count(&mut self, interval: &Interval) {
-        let [canary, stable] = &mut self.totals;
-        canary.requests += interval.canary_exposure;
-        canary.errors = canary.errors.map(|errors| errors + interval.canary);
-        stable.requests += interval.stable_exposure;
-        stable.errors = stable.errors.map(|errors| errors + interval.stable);
+    fn take(&mut self, stratum: &str, interval: &Interval, terms: &Terms) {
+        let single = self.single.entry(stratum.to_owned()).or_default();
+        add(&mut single.totals, interval);
+        let counted = single.units.count(interval, terms.bursts);
+        self.together.take(interval, &counted, terms);
+        if self.budget.single(stratum) > 0.0 {
+            single.evidence.take(interval, &counted, terms);
+        }
+        let within = WITHIN.map(|x| interval.ln_factor_within(terms.safe_margin, x) / terms.bursts);
+        self.within.multiply(within);
+        self.summary.add(interval);
     }
 
-    fn take(&mut self, interval: Interval) {
-        if self.guard.max_increase <= 0.0 {
-            let share = events(&interval).share(self.guard.max_ratio);
-            self.spending
-                .add(interval.canary, interval.canary + interval.stable, share);
+    fn decide(&mut self, number: u32, look: u32) {
+        if self.harm.is_some() {
+            return;
         }
-        self.harm.observe(&interval);
-        self.safety.observe(&interval);
-        self.history.push(interval);
+        let (absolute, looks) = (self.guard.max_increase > 0.0, self.looks);
+        let harmful = |evidence: &mut Evidence, alpha: f64| {
+            alpha > 0.0 && evidence.decide(alpha, looks, number, absolute)
+        };
+        if harmful(&mut self.together, self.budget.together()) {
+            self.harm = Some(Harm {
+                look,
+                stratum: None,
+            });
+        }
+        for (name, stratum) in &mut self.single {
+            if harmful(&mut stratum.evidence, self.budget.single(name)) {
+                self.harm.get_or_insert_with(|| Harm {
+                    look,
+                    stratum: Some(name.clone()),
+                });
+            }
+        }
+    }
+
+    /// Learns how pods differ.
+    fn learn(&mut self, cells: &BTreeMap<CellKey, Counts>, strata: &BTreeMap<&str, Interval>) {
+        let mut stable: BTreeMap<&str, Vec<(&str, u64, u64)>> = BTreeMap::new();
+        for (key, counts) in cells {
+            let Some((requests, events)) = self.signal.events(counts) else {
+                continue;
+            };
+            match key.arm {
+                Arm::Canary => {
+                    let sum = self.canary_pods.entry(key.pod.clone()).or_insert(NONE);
+                    sum.add(requests, events);
+                }
+                Arm::Stable => {
+                    let pods = stable.entry(key.stratum.as_str()).or_default();
+                    pods.push((key.pod.as_str(), requests, events));
+                }
+            }
+        }
+        for (stratum, pods) in stable {
+            let Some(interval) = strata.get(stratum) else {
+                continue;
+            };
+            let share = count(interval.stable) / count(interval.stable_exposure.max(1));
+            self.pods
+                .observe(pods.into_iter().map(|(pod, requests, events)| {
+                    let expected = count(requests) * share;
+                    let deviation = Deviation {
+                        sum: count(events) - expected,
+                        information: expected,
+                        events: expected,
+                    };
+                    (pod, deviation)
+                }));
+        }
     }
 
     pub(crate) fn decision(&self) -> Decision {
-        if self.harm_at.is_some() {
+        if self.harm.is_some() {
             Decision::Harm
-        } else if self.guard.max_ratio > 1.0 && self.safety_anytime.rejects(SAFETY_LEVEL) {
+        } else if self.has_margin() && self.within.ln_evidence() >= -SAFETY_LEVEL.ln() {
             Decision::Safe
         } else {
             Decision::Undecided
         }
     }
 
+    /// Without a margin no finite number of requests shows that a canary is no worse.
+    fn has_margin(&self) -> bool {
+        self.guard.max_ratio > 1.0 || self.guard.max_increase > 0.0
+    }
+
+    /// Requests of the canary and of the stable version that could be compared.
+    pub(crate) fn compared(&self) -> [u64; 2] {
+        self.summary.exposures()
+    }
+
     pub(crate) fn report(&self, looks: u32) -> GuardReport {
-        let effect = rate_ratio(&self.history);
-        let interval = effect.and_then(|_| ratio_interval(&self.history, INTERVAL_LEVEL));
+        let effect = self.summary.effect();
+        let interval = effect.and_then(|_| self.summary.interval());
         let [canary, stable] = self.totals;
         GuardReport {
-            guard: "errors".to_owned(),
+            guard: self.signal.name().to_owned(),
             decision: self.decision(),
-            look: self.harm_at,
+            look: self.harm.as_ref().map(|harm| harm.look),
             why: None,
-            anytime_p: Some(self.harm_anytime.p()),
+            anytime_p: Some(self.together.anytime.p()),
             effect,
             interval,
             canary,
             stable,
             needed: self.needed(),
+            stratum: self.harm.as_ref().and_then(|harm| harm.stratum.clone()),
+            pod: self.one_pod(),
+            bursts: Some(self.pods.bursts()).filter(|bursts| *bursts > 1.0),
+            pod_spread: Some(self.pods.spread()).filter(|spread| *spread > 0.0),
             sentence: self.sentence(effect, interval, looks),
         }
     }
 
     fn sentence(&self, effect: Option<f64>, interval: Option<(f64, f64)>, looks: u32) -> String {
-        let [canary, stable] = self.totals.map(|arm| {
-            let errors = words::grouped(arm.errors.unwrap_or(0));
-            format!("{errors} of {}", words::grouped(arm.requests))
-        });
-        let effect = effect.map_or_else(
-            || "canary".to_owned(),
-            |effect| format!("canary {},", words::effect(effect, interval)),
-        );
-        let odds = words::odds(self.harm_anytime.p());
+        let name = self.signal.name();
         let looks = words::looks(looks);
         let limit = self.limit();
-        format!(
-            "errors: {effect} {canary} vs {stable} requests, evidence {odds} after {looks}; limit {limit}"
-        )
+        let own = self.harm.as_ref().and_then(|harm| harm.stratum.as_ref());
+        let alone = own.and_then(|name| Some((name, self.single.get(name)?)));
+        let finding = if let Some((stratum, single)) = alone {
+            let odds = words::odds(single.evidence.anytime.p());
+            format!(
+                "{stratum}, canary {}, evidence {odds}",
+                versus(&single.totals)
+            )
+        } else {
+            let effect = effect.map_or_else(
+                || "canary".to_owned(),
+                |effect| format!("canary {},", words::effect(effect, interval)),
+            );
+            let odds = words::odds(self.together.anytime.p());
+            format!("{effect} {}, evidence {odds}", versus(&self.totals))
+        };
+        let pods = self.harm.as_ref().and_then(|_| self.pods_in_words());
+        let pods = pods.map_or_else(String::new, |pods| format!("; {pods}"));
+        format!("{name}: {finding} after {looks}; limit {limit}{pods}")
     }
 
+    /// The limit, and what raised it.
     fn limit(&self) -> String {
         let ratio = words::times(self.guard.max_ratio);
-        if self.guard.max_increase > 0.0 {
+        let mut limit = if self.guard.max_increase > 0.0 {
             format!("{ratio} plus {}", words::share(self.guard.max_increase))
         } else {
             ratio
+        };
+        let allowance = self.pods.allowance(self.canary_pods.len()).exp();
+        if allowance > 1.0 {
+            let raised = words::times(self.guard.max_ratio * allowance);
+            let spread = words::share(self.pods.spread());
+            limit = format!("{limit}, raised to {raised} since stable pods differ by {spread}");
         }
+        if self.pods.bursts() > 1.0 {
+            let bursts = self.pods.bursts();
+            limit = format!("{limit}, events counted in bursts of {bursts:.1}");
+        }
+        limit
     }
 
-    /// Requests of the canary until the evidence for twice the tolerated error ratio is expected to suffice: `ln(1/α)` over
-    /// the growth for a request. None where no stable error shows what to expect.
+    /// The canary pod but for which the canary would be within its margin.
+    fn one_pod(&self) -> Option<String> {
+        let [canary, stable] = self.totals;
+        let (worst, most) = self
+            .canary_pods
+            .iter()
+            .max_by_key(|(_, pod)| pod.events())?;
+        let rest = canary
+            .requests
+            .checked_sub(most.requests)
+            .filter(|n| *n > 0)?;
+        let events = canary.events().saturating_sub(most.events());
+        let allowed = self.guard.max_ratio * count(stable.events()) / count(stable.requests)
+            + self.guard.max_increase;
+        let share = count(events) / count(rest);
+        let allowed = allowed + words::chance(allowed, count(rest));
+        (self.harm.is_some() && share <= allowed).then(|| worst.clone())
+    }
+
+    fn pods_in_words(&self) -> Option<String> {
+        if let Some(pod) = self.one_pod() {
+            let of_pod = self.canary_pods.get(&pod).copied().unwrap_or(NONE);
+            let events = words::grouped(of_pod.events());
+            let all = words::grouped(self.totals.first()?.events());
+            return Some(format!(
+                "one pod, {pod}, has {events} of the {all}; the others are within the limit"
+            ));
+        }
+        let named = self.canary_pods.keys().any(|pod| !pod.is_empty());
+        (named && self.canary_pods.len() == 1)
+            .then(|| "the canary is one pod, and a bad pod looks like a bad version".to_owned())
+    }
+
+    /// Requests of the canary until the evidence for twice the tolerated share is expected to suffice: `ln(1/α)` over the
+    /// growth for a request. None where no stable event shows what to expect.
     fn needed(&self) -> Option<u64> {
         let [canary, stable] = self.totals;
         let (n_canary, n_stable) = (count(canary.requests), count(stable.requests));
-        let errors = count(stable.errors.unwrap_or(0));
-        if errors <= 0.0 || n_canary <= 0.0 {
+        let events = count(stable.events());
+        if events <= 0.0 || n_canary <= 0.0 {
             return None;
         }
         let null = self.guard.max_ratio * n_canary / n_stable;
         let fewer = (1.0 + null) / 2.0f64.mul_add(null, 1.0);
-        let per_request = errors / n_stable;
+        let per_request = events / n_stable;
         let harmed = 2.0 * self.guard.max_ratio * per_request * (2.0 * fewer).ln();
-        let growth = (errors / n_canary).mul_add(fewer.ln(), harmed);
-        let bets = count(u64::try_from(WORSE.len()).unwrap_or(1));
-        let needed = (bets / self.alpha).ln() / growth;
-        (growth > 0.0).then(|| temper_stats::numeric::floor_count(needed.ceil()))
+        let growth = (events / n_canary).mul_add(fewer.ln(), harmed);
+        let needed = (length(WORSE.len()) / self.budget.together()).ln() / growth;
+        (growth > 0.0).then(|| floor_count((needed * self.pods.bursts()).ceil()))
     }
 }
 
-/// Requests and errors of both arms, a stratum each, summed over pods.
-fn intervals(cells: &BTreeMap<CellKey, Counts>) -> BTreeMap<&str, Interval> {
-    let mut strata = BTreeMap::new();
-    for (key, counts) in cells {
-        let sum = strata.entry(key.stratum.as_str()).or_insert(Interval {
-            canary: 0,
-            canary_exposure: 0,
-            stable: 0,
-            stable_exposure: 0,
-        });
-        // More errors than requests: the two counters were read at different moments. Such a request was seen to fail.
-        let requests = counts.requests.max(counts.errors);
-        match key.arm {
-            Arm::Canary => {
-                sum.canary += counts.errors;
-                sum.canary_exposure += requests;
-            }
-            Arm::Stable => {
-                sum.stable += counts.errors;
-                sum.stable_exposure += requests;
-            }
+impl Evidence {
+    fn take(&mut self, interval: &Interval, counted: &Interval, terms: &Terms) {
+        let share = Events {
+            first: counted.canary,
+            first_exposure: counted.canary_exposure,
+            second: counted.stable,
+            second_exposure: counted.stable_exposure,
+        }
+        .share(terms.margin.ratio);
+        if terms.margin.increase <= 0.0 {
+            let all = counted.canary.saturating_add(counted.stable);
+            self.spending.add(counted.canary, all, share);
+            self.events = self.events.saturating_add(all);
+        }
+        // What is at most 1 in expectation stays so when a root is taken of it.
+        self.tilt
+            .multiply(WORSE.map(|a| interval.ln_factor(terms.margin, a) / terms.bursts));
+    }
+
+    fn end_look(&mut self) {
+        self.anytime.record(self.tilt.ln_evidence());
+    }
+
+    fn decide(&mut self, alpha: f64, looks: u32, number: u32, absolute: bool) -> bool {
+        // A look without events spends nothing: its part of the budget stays for later ones.
+        let events = std::mem::take(&mut self.events);
+        if absolute {
+            self.anytime.rejects(alpha)
+        } else {
+            let allowed = Schedule::new(alpha, looks).spent_by(number);
+            events > 0 && self.spending.decide(allowed).rejects
         }
     }
-    strata
 }
 
-fn events(interval: &Interval) -> Events {
-    Events {
-        first: interval.canary,
-        first_exposure: interval.canary_exposure,
-        second: interval.stable,
-        second_exposure: interval.stable_exposure,
+impl Units {
+    /// The interval with events counted in units of `bursts`, or of as many as keep their number small.
+    fn count(&mut self, interval: &Interval, bursts: f64) -> Interval {
+        let events = count(interval.canary) + count(interval.stable);
+        let unit = bursts.max(events / MOST_EVENTS);
+        if unit <= 1.0 {
+            return *interval;
+        }
+        self.canary += count(interval.canary) / unit;
+        self.stable += count(interval.stable) / unit;
+        let canary = floor_count(self.canary);
+        let stable = floor_count(self.stable.ceil());
+        self.canary -= count(canary);
+        self.stable -= count(stable);
+        Interval {
+            canary,
+            stable,
+            ..*interval
+        }
     }
 }
 
-/// Ratio of the error ratios over all intervals, by Mantel and Haenszel: `Σ c·N_s/N / Σ s·N_c/N`. Compares only what was
-/// served in the same interval, so that drift with changing weights does not look like an effect. None without stable errors.
-fn rate_ratio(intervals: &[Interval]) -> Option<f64> {
-    let weighted = |interval: &Interval, events: u64, exposure: u64| {
-        let all = count(interval.canary_exposure) + count(interval.stable_exposure);
-        count(events) * count(exposure) / all
-    };
-    let canary: f64 = intervals
-        .iter()
-        .map(|one| weighted(one, one.canary, one.stable_exposure))
-        .sum();
-    let stable: f64 = intervals
-        .iter()
-        .map(|one| weighted(one, one.stable, one.canary_exposure))
-        .sum();
-    (stable > 0.0).then(|| canary / stable)
+impl Summary {
+    fn add(&mut self, interval: &Interval) {
+        let (canary, stable) = (
+            count(interval.canary_exposure),
+            count(interval.stable_exposure),
+        );
+        let all = canary + stable;
+        let [own, other] = &mut self.weighted;
+        *own += count(interval.canary) * stable / all;
+        *other += count(interval.stable) * canary / all;
+        let bin = ((canary / stable).ln() / SAME_TRAFFIC).round();
+        let sign = if bin < 0.0 { -1 } else { 1 };
+        let bin = sign * i64::try_from(floor_count(bin.abs())).unwrap_or(i64::MAX);
+        let sum = self.by_traffic.entry(bin).or_insert(NO_TRAFFIC);
+        *sum = plus(sum, interval);
+    }
+
+    /// Ratio of the shares over all intervals, by Mantel and Haenszel: `Σ c·N_s/N / Σ s·N_c/N`. Compares only what was
+    /// served in the same interval, so that drift with changing weights does not look like an effect. None without stable
+    /// events.
+    fn effect(&self) -> Option<f64> {
+        let [canary, stable] = self.weighted;
+        (stable > 0.0).then(|| canary / stable)
+    }
+
+    fn interval(&self) -> Option<(f64, f64)> {
+        let intervals: Vec<_> = self.by_traffic.values().copied().collect();
+        ratio_interval(&intervals, INTERVAL_LEVEL)
+    }
+
+    fn exposures(&self) -> [u64; 2] {
+        let sum = self
+            .by_traffic
+            .values()
+            .fold(NO_TRAFFIC, |sum, one| plus(&sum, one));
+        [sum.canary_exposure, sum.stable_exposure]
+    }
+}
+
+/// Totals before the first request.
+const NONE: Totals = Totals {
+    requests: 0,
+    errors: Some(0),
+};
+
+impl Totals {
+    const fn add(&mut self, requests: u64, events: u64) {
+        self.requests = self.requests.saturating_add(requests);
+        self.errors = Some(self.events().saturating_add(events));
+    }
+
+    const fn events(&self) -> u64 {
+        match self.errors {
+            Some(events) => events,
+            None => 0,
+        }
+    }
+}
+
+fn add([canary, stable]: &mut [Totals; 2], interval: &Interval) {
+    canary.add(interval.canary_exposure, interval.canary);
+    stable.add(interval.stable_exposure, interval.stable);
+}
+
+const fn plus(one: &Interval, other: &Interval) -> Interval {
+    Interval {
+        canary: one.canary.saturating_add(other.canary),
+        canary_exposure: one.canary_exposure.saturating_add(other.canary_exposure),
+        stable: one.stable.saturating_add(other.stable),
+        stable_exposure: one.stable_exposure.saturating_add(other.stable_exposure),
+    }
+}
+
+const fn is_compared(interval: &Interval) -> bool {
+    interval.canary_exposure > 0 && interval.stable_exposure > 0
+}
+
+/// `41 of 5 012 vs 155 of 45 210 requests`.
+fn versus(totals: &[Totals; 2]) -> String {
+    let [canary, stable] = totals.map(|arm| {
+        let events = words::grouped(arm.events());
+        format!("{events} of {}", words::grouped(arm.requests))
+    });
+    format!("{canary} vs {stable} requests")
+}
+
+/// Requests and events of both arms, a stratum each, summed over pods.
+fn intervals<'a>(
+    cells: &'a BTreeMap<CellKey, Counts>,
+    signal: &Signal,
+) -> BTreeMap<&'a str, Interval> {
+    let mut strata = BTreeMap::new();
+    for (key, counts) in cells {
+        let Some((requests, events)) = signal.events(counts) else {
+            continue;
+        };
+        let sum = strata.entry(key.stratum.as_str()).or_insert(NO_TRAFFIC);
+        let more = match key.arm {
+            Arm::Canary => Interval {
+                canary: events,
+                canary_exposure: requests,
+                ..NO_TRAFFIC
+            },
+            Arm::Stable => Interval {
+                stable: events,
+                stable_exposure: requests,
+                ..NO_TRAFFIC
+            },
+        };
+        *sum = plus(sum, &more);
+    }
+    strata
 }

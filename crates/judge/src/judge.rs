@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    errors::ErrorsState,
-    latency::{self, LatencyState},
+    guard::Guard,
+    latency,
     policy::{AtHorizon, Policy, Test},
     verdict::{Decision, GuardReport, State, Verdict},
     window::{Arm, CellKey, Counts, Window},
     words,
 };
-
-/// Requests that each arm must have served for a pass at the horizon: with fewer, finding no harm says nothing.
-const ENOUGH_REQUESTS: u64 = 50;
 
 /// Looks before safety is believed: a first minute of luck is no proof.
 const LOOKS_FOR_SAFETY: u32 = 3;
@@ -36,8 +33,7 @@ pub fn judge(policy: &Policy, windows: &[Window]) -> Verdict {
 pub struct Judge {
     policy: Policy,
     look: u32,
-    errors: Option<ErrorsState>,
-    latency: Option<LatencyState>,
+    guards: Vec<Guard>,
     missing: u32,
     /// Why the last missing look was.
     why_missing: String,
@@ -49,17 +45,8 @@ pub struct Judge {
 impl Judge {
     /// A judge that has seen nothing.
     pub fn new(policy: Policy) -> Self {
-        let alpha = policy.false_rollback_rate / f64::from(policy.guards().max(1));
-        let looks = policy.looks() - policy.warm_up_looks();
         Self {
-            errors: policy
-                .errors
-                .as_ref()
-                .map(|guard| ErrorsState::new(guard, alpha, looks)),
-            latency: policy
-                .latency
-                .as_ref()
-                .map(|guard| LatencyState::new(guard, alpha)),
+            guards: Guard::all(&policy),
             policy,
             look: 0,
             missing: 0,
@@ -113,11 +100,8 @@ impl Judge {
             *sum = sum.saturating_add(new);
         }
         let number = self.judged_looks();
-        if let Some(guard) = &mut self.errors {
+        for guard in &mut self.guards {
             guard.observe(cells, number, self.look, self.policy.test);
-        }
-        if let Some(guard) = &mut self.latency {
-            guard.observe(cells, self.look, self.policy.test);
         }
     }
 
@@ -129,10 +113,7 @@ impl Judge {
     fn decide(&mut self) {
         let at_horizon = self.look >= self.policy.looks();
         if at_horizon && self.policy.test == Test::Fixed {
-            if let Some(guard) = &mut self.errors {
-                guard.observe_end(self.look);
-            }
-            if let Some(guard) = &mut self.latency {
+            for guard in &mut self.guards {
                 guard.observe_end(self.look);
             }
         }
@@ -148,8 +129,7 @@ impl Judge {
     }
 
     fn decisions(&self) -> impl Iterator<Item = Decision> + '_ {
-        let errors = self.errors.iter().map(ErrorsState::decision);
-        errors.chain(self.latency.iter().map(LatencyState::decision))
+        self.guards.iter().map(Guard::decision)
     }
 
     fn is_safe(&self) -> bool {
@@ -183,12 +163,6 @@ impl Judge {
                     "the {arm} served no request; check that the arms' matchers select its pods and that it gets traffic"
                 ));
             }
-            if requests < ENOUGH_REQUESTS {
-                return Some(format!(
-                    "the {arm} served {requests} requests, too few to judge by: at least {ENOUGH_REQUESTS} are needed; \
-                     give it more traffic or a longer horizon"
-                ));
-            }
         }
         if self.silent >= SILENT_LOOKS {
             let looks = words::looks(self.silent);
@@ -196,16 +170,16 @@ impl Judge {
                 "the canary has served no request in the last {looks}: is it hanging?"
             ));
         }
-        self.decisions()
-            .any(|decision| decision == Decision::Refused)
-            .then(|| "no harm can be found in these data".to_owned())
+        let reports = self.guards.iter().zip(self.reports());
+        let mut obstacles = reports.filter_map(|(guard, report)| guard.obstacle(&report.guard));
+        obstacles.next()
     }
 
     fn reports(&self) -> Vec<GuardReport> {
         let looks = self.judged_looks();
-        let errors = self.errors.iter().map(|guard| guard.report(looks));
-        errors
-            .chain(self.latency.iter().map(|guard| guard.report(looks)))
+        self.guards
+            .iter()
+            .map(|guard| guard.report(looks))
             .collect()
     }
 
@@ -261,11 +235,22 @@ impl Judge {
 
 /// What it would have taken, where a guard can tell.
 fn needed(guards: &[GuardReport]) -> String {
-    let needed = guards.iter().find_map(|report| report.needed);
-    needed.map_or_else(String::new, |needed| {
-        let requests = words::grouped(needed);
-        format!(". Some {requests} canary requests would show an error ratio of twice the limit")
-    })
+    let undecided = guards
+        .iter()
+        .filter(|report| report.decision == Decision::Undecided);
+    undecided
+        .filter_map(|report| {
+            let requests = words::grouped(report.needed?);
+            let what = match report.canary.errors {
+                Some(_) => "a share of twice the limit",
+                None => "5% more slow requests than allowed",
+            };
+            let name = &report.guard;
+            Some(format!(
+                ". {name}: some {requests} canary requests would show {what}"
+            ))
+        })
+        .collect()
 }
 
 /// Requests of both arms, canary first; by the histogram where only that is known.

@@ -1,25 +1,31 @@
-//! The guard of latency.
+//! The guard of how long requests take, or of another histogram.
 //!
 //! Harm is decided by the score-tilt e-process, a sequential Mann-Whitney test that also bets on the tails; with `test: fixed`
-//! by the stratified Mann-Whitney test. Null hypothesis: the canary's requests, made faster by the tolerated slowdown, tend to
+//! by the stratified Mann-Whitney test beside it. Null hypothesis: the canary's requests, made faster by the tolerated slowdown, tend to
 //! take no longer than the stable ones, except for the tolerated share of them. The ratio that is reported is that of
 //! Hodges and Lehmann over pairs of requests from one look, at the resolution of the buckets.
+//!
+//! Conditional on requests that are independent given their pod and interval. Where stable pods show that they are not, the
+//! evidence is divided by how bursty slow requests are, and each score has a margin for what pods differ by: see
+//! [`crate::pods`].
 
 use std::collections::BTreeMap;
 
 use temper_stats::{
     mixture::{Anytime, Mixture},
-    numeric::count,
+    numeric::{count, floor_count, length},
     rank::{Alternative, MannWhitney, Stratified},
-    score::{BETS, Past},
-    tilt::{Interval, ratio_interval},
+    score::{BETS, Past, SAFETY_BETS, SCORES, Scores, Stratum, ln_safety_factors},
 };
 
 use crate::{
-    errors::{INTERVAL_LEVEL, SAFETY_LEVEL},
-    layout::{Arms, Layout, Strata, shifted},
+    budget::Budget,
+    errors::SAFETY_LEVEL,
+    layout::{Arms, Layout, Strata, moved, sum},
+    pods::{Deviation, Pods},
     policy::{LatencyGuard, Test},
     ratio::LatencyRatio,
+    signal::Signal,
     verdict::{Decision, GuardReport, Totals},
     window::{Arm, CellKey, Counts, Latency},
     words,
@@ -28,110 +34,274 @@ use crate::{
 /// Share of all requests in one bucket beyond which a histogram shows no difference that matters.
 const DEGENERATE: f64 = 0.95;
 
+/// Share of requests that are slower, for which the number of requests that would show it is reported.
+const WORTH_SEEING: f64 = 0.05;
+
+/// Share of the budget of one look for the Mann-Whitney test. The rest is for the scores, since ranks are blind to tails.
+const RANKS: f64 = 0.75;
+
 /// State of the guard between looks.
 #[derive(Debug, Clone)]
 pub(crate) struct LatencyState {
+    signal: Signal,
     guard: LatencyGuard,
-    alpha: f64,
+    budget: Budget,
     layout: Option<Layout>,
-    /// What was seen before the current look, per stratum, the canary made faster by the tolerated slowdown.
-    past: BTreeMap<String, Past>,
-    harm: Mixture,
-    anytime: Anytime,
+    together: Evidence,
+    single: BTreeMap<String, Single>,
     /// Evidence per bucket's bound that the canary stays within the tolerated exceedance.
-    safety: Vec<Mixture>,
-    safety_anytime: Vec<Anytime>,
-    /// Counts per look and stratum: what the report is made from.
-    history: Vec<Arms>,
-    /// Counts over all looks.
+    within: Vec<Mixture>,
+    /// How stable pods differ, by score.
+    pods: [Pods; SCORES],
+    canary_pods: BTreeMap<String, Vec<u64>>,
     sums: Arms,
+    /// Requests that could be compared.
+    compared: [u64; 2],
+    /// Requests in cells without a histogram.
+    unmeasured: u64,
     /// What they say of the ratio of latencies; nothing before the first.
     ratio: Option<LatencyRatio>,
-    harm_at: Option<u32>,
+    harm: Option<Harm>,
     refused: Option<String>,
+}
+
+/// Where and when harm was found.
+#[derive(Debug, Clone)]
+struct Harm {
+    look: u32,
+    /// The stratum whose evidence it was; None for all of them together.
+    stratum: Option<String>,
+}
+
+/// A stratum by itself.
+#[derive(Debug, Clone, Default)]
+struct Single {
+    /// What was seen before the current look, the canary made faster by the tolerated slowdown.
+    past: Past,
+    evidence: Evidence,
+    totals: [u64; 2],
+}
+
+/// What a look is judged by, all of it known before.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// Tolerated difference of the means, by score.
+    margins: [f64; SCORES],
+    /// The margin for safety: smaller by what pods may differ by.
+    safe_margin: f64,
+    bursts: f64,
+}
+
+/// Evidence for harm, of a stratum or of all of them.
+#[derive(Debug, Clone)]
+struct Evidence {
+    scores: Mixture,
+    anytime: Anytime,
+    fixed: Stratified,
+}
+
+impl Default for Evidence {
+    fn default() -> Self {
+        Self {
+            scores: Mixture::new(BETS),
+            anytime: Anytime::default(),
+            fixed: Stratified::default(),
+        }
+    }
 }
 
 impl LatencyState {
     /// `alpha` is this guard's part of the false-rollback rate.
-    pub(crate) fn new(guard: &LatencyGuard, alpha: f64) -> Self {
+    pub(crate) fn new(signal: Signal, guard: &LatencyGuard, alpha: f64) -> Self {
         Self {
+            signal,
             guard: guard.clone(),
-            alpha,
+            budget: Budget::new(alpha),
             layout: None,
-            past: BTreeMap::new(),
-            harm: Mixture::new(BETS),
-            anytime: Anytime::default(),
-            safety: Vec::new(),
-            safety_anytime: Vec::new(),
-            history: Vec::new(),
+            together: Evidence::default(),
+            single: BTreeMap::new(),
+            within: Vec::new(),
+            pods: Default::default(),
+            canary_pods: BTreeMap::new(),
             sums: Arms::default(),
+            compared: [0; 2],
+            unmeasured: 0,
             ratio: None,
-            harm_at: None,
+            harm: None,
             refused: None,
         }
     }
 
     /// Takes in a look.
     pub(crate) fn observe(&mut self, cells: &BTreeMap<CellKey, Counts>, look: u32, test: Test) {
+        let unmeasured = cells
+            .values()
+            .filter(|one| self.signal.histogram(one).is_none());
+        let unmeasured = unmeasured.fold(0, |sum: u64, one| sum.saturating_add(one.requests));
+        self.unmeasured = self.unmeasured.saturating_add(unmeasured);
         let Some(layout) = self.meet(cells) else {
             return;
         };
-        let margin = self.guard.max_exceedance.unwrap_or(0.0);
-        let shift = layout.shift(self.guard.max_slowdown.unwrap_or(0.0));
-        let mut factors = [0.0; BETS];
-        for (stratum, [canary, stable]) in strata(cells, &layout) {
-            let faster = shifted(&canary, shift);
-            let past = self.past.entry(stratum).or_default();
-            for (sum, factor) in factors
-                .iter_mut()
-                .zip(past.ln_factors(&faster, &stable, margin))
-            {
-                *sum += factor;
-            }
-            if margin > 0.0 {
-                for (bound, mixture) in self.safety.iter_mut().enumerate() {
-                    mixture.multiply(past.ln_safety_factors(&canary, &stable, bound, margin));
+        let strata = strata(cells, &self.signal, &layout);
+        let compared = || strata.iter().filter(|(_, arms)| is_compared(arms));
+        self.budget
+            .meet(compared().map(|(stratum, _)| stratum.as_str()));
+        let terms = self.terms();
+        self.prove_safety(&strata, &terms);
+        self.learn_pods(cells, &layout, &strata);
+        for (stratum, arms) in &strata {
+            self.take(stratum, arms, &layout, &terms);
+        }
+        self.end_look(look, test);
+    }
+
+    /// What the pods have shown before this look.
+    fn terms(&self) -> Terms {
+        let exceedance = self.guard.max_exceedance.unwrap_or(0.0);
+        let canary_pods = self.canary_pods.len();
+        let allowances = self.pods.each_ref().map(|pods| pods.allowance(canary_pods));
+        Terms {
+            margins: allowances.map(|allowance| exceedance + allowance),
+            // Pods may differ in the canary's favour, too.
+            safe_margin: exceedance - allowances.into_iter().fold(0.0, f64::max),
+            bursts: bursts(&self.pods),
+        }
+    }
+
+    fn take(&mut self, stratum: &str, arms: &Arms, layout: &Layout, terms: &Terms) {
+        let [canary, stable] = arms;
+        let places = layout.faster(self.guard.max_slowdown.unwrap_or(0.0));
+        let faster = moved(canary, &places);
+        let single = self.single.entry(stratum.to_owned()).or_default();
+        if let Some(scores) = single.past.scores(layout.buckets()) {
+            let factors = scores.ln_factors(&faster, stable, terms.margins);
+            // What is at most 1 in expectation stays so when a root is taken of it.
+            let factors = factors.map(|ln| ln / terms.bursts);
+            self.together.scores.multiply(factors);
+            single.evidence.scores.multiply(factors);
+        }
+        if let Some(test) = MannWhitney::from_counts(&faster, stable) {
+            let margin = self.guard.max_exceedance.unwrap_or(0.0);
+            self.together.fixed.add_with_margin(&test, margin);
+            single.evidence.fixed.add_with_margin(&test, margin);
+        }
+        single.past.absorb(&faster);
+        single.past.absorb(stable);
+        self.summarise(stratum, arms, layout);
+    }
+
+    fn summarise(&mut self, stratum: &str, arms: &Arms, layout: &Layout) {
+        add(&mut self.sums, arms);
+        if is_compared(arms) {
+            let single = self.single.entry(stratum.to_owned()).or_default();
+            for totals in [&mut self.compared, &mut single.totals] {
+                for (total, counts) in totals.iter_mut().zip(arms) {
+                    *total = total.saturating_add(sum(counts));
                 }
             }
-            past.absorb(&faster);
-            past.absorb(&stable);
-            let arms = [canary, stable];
-            add(&mut self.sums, &arms);
-            let ratio = self
-                .ratio
-                .get_or_insert_with(|| LatencyRatio::new(layout.clone()));
-            ratio.add(&arms);
-            self.history.push(arms);
         }
-        self.harm.multiply(factors);
-        self.anytime.record(self.harm.ln_evidence());
-        for (anytime, mixture) in self.safety_anytime.iter_mut().zip(&self.safety) {
-            anytime.record(mixture.ln_evidence());
+        let ratio = self
+            .ratio
+            .get_or_insert_with(|| LatencyRatio::new(layout.clone()));
+        ratio.add(arms);
+    }
+
+    /// One bet for all strata alike, on every bound: what is proven is that the canary's traffic as it is stays within the margin.
+    fn prove_safety(&mut self, strata: &Strata, terms: &Terms) {
+        if terms.safe_margin <= 0.0 {
+            return;
         }
-        if test == Test::Sequential && self.anytime.rejects(self.alpha) {
-            self.harm_at = self.harm_at.or(Some(look));
+        let nothing = Past::default();
+        let known: Vec<_> = strata
+            .iter()
+            .map(|(name, [canary, stable])| Stratum {
+                past: self
+                    .single
+                    .get(name)
+                    .map_or(&nothing, |single| &single.past),
+                canary,
+                stable,
+            })
+            .collect();
+        for (bound, mixture) in self.within.iter_mut().enumerate() {
+            let factors = ln_safety_factors(&known, bound, terms.safe_margin);
+            mixture.multiply(factors.map(|factor| factor / terms.bursts));
+        }
+    }
+
+    /// Learns how pods differ, for the terms of later looks, by the scores that this look is judged by.
+    fn learn_pods(&mut self, cells: &BTreeMap<CellKey, Counts>, layout: &Layout, strata: &Strata) {
+        let mut stable: BTreeMap<&str, Vec<(&str, Vec<u64>)>> = BTreeMap::new();
+        for (key, counts) in cells {
+            let Some(latency) = self.signal.histogram(counts) else {
+                continue;
+            };
+            let counts = layout.count(latency);
+            match key.arm {
+                Arm::Canary => {
+                    let sums = self.canary_pods.entry(key.pod.clone()).or_default();
+                    add_counts(sums, &counts);
+                }
+                Arm::Stable => {
+                    let pods = stable.entry(key.stratum.as_str()).or_default();
+                    pods.push((key.pod.as_str(), counts));
+                }
+            }
+        }
+        for (stratum, pods) in stable {
+            let past = self.single.get(stratum).map(|single| &single.past);
+            let scores = past.and_then(|past| past.scores(layout.buckets()));
+            if let (Some(scores), Some([_, all])) = (scores, strata.get(stratum)) {
+                learn(&mut self.pods, &scores, &pods, all);
+            }
+        }
+    }
+
+    fn end_look(&mut self, look: u32, test: Test) {
+        self.together.end_look();
+        self.single
+            .values_mut()
+            .for_each(|single| single.evidence.end_look());
+        if test == Test::Sequential {
+            self.decide(look, |evidence, alpha| evidence.anytime.rejects(alpha));
         }
     }
 
     /// Decides at the horizon, for the test that looks once.
     pub(crate) fn observe_end(&mut self, look: u32) {
-        let Some(layout) = &self.layout else { return };
-        let shift = layout.shift(self.guard.max_slowdown.unwrap_or(0.0));
-        let mut test = Stratified::default();
-        for [canary, stable] in &self.history {
-            if let Some(stratum) = MannWhitney::from_counts(&shifted(canary, shift), stable) {
-                test.add(&stratum);
-            }
+        self.decide(look, |evidence, alpha| {
+            evidence.fixed.tail(Alternative::Greater).p <= RANKS * alpha
+                || evidence.anytime.rejects((1.0 - RANKS) * alpha)
+        });
+    }
+
+    fn decide(&mut self, look: u32, rejects: impl Fn(&Evidence, f64) -> bool) {
+        if self.harm.is_some() {
+            return;
         }
-        if test.tail(Alternative::Greater).p <= self.alpha {
-            self.harm_at = Some(look);
+        let harmful = |evidence: &Evidence, alpha: f64| alpha > 0.0 && rejects(evidence, alpha);
+        if harmful(&self.together, self.budget.together()) {
+            self.harm = Some(Harm {
+                look,
+                stratum: None,
+            });
+            return;
         }
+        let mut single = self.single.iter();
+        let found = single.find(|(name, one)| harmful(&one.evidence, self.budget.single(name)));
+        self.harm = found.map(|(name, _)| Harm {
+            look,
+            stratum: Some(name.clone()),
+        });
     }
 
     /// Finds the layout in which this look and all before it can be counted.
     fn meet(&mut self, cells: &BTreeMap<CellKey, Counts>) -> Option<Layout> {
         let mut common = self.layout.clone();
-        for latency in cells.values().filter_map(|counts| counts.latency.as_ref()) {
+        for latency in cells
+            .values()
+            .filter_map(|counts| self.signal.histogram(counts))
+        {
             let own = Layout::of(latency);
             let met = match &common {
                 Some(layout) => layout.common(&own),
@@ -151,40 +321,33 @@ impl LatencyState {
 
     /// Brings what was seen so far into a coarser layout. Wealth won with the finer one is kept: it was won fairly.
     fn coarsen(&mut self, common: &Layout) {
+        let bounds = common.buckets().saturating_sub(1);
         let Some(layout) = self.layout.as_ref().filter(|layout| *layout != common) else {
-            if self.layout.is_none() && self.guard.max_exceedance.is_some() {
-                self.safety = vec![Mixture::new(6); common.buckets() - 1];
-                self.safety_anytime = vec![Anytime::default(); common.buckets() - 1];
+            if self.layout.is_none() {
+                self.within = vec![Mixture::new(SAFETY_BETS); bounds];
             }
             return;
         };
-        for arms in self.history.iter_mut().chain([&mut self.sums]) {
-            for counts in arms {
-                *counts = layout.coarsen(counts, common);
-            }
+        for counts in self.sums.iter_mut().chain(self.canary_pods.values_mut()) {
+            *counts = layout.coarsen(counts, common);
         }
-        let mut ratio = LatencyRatio::new(common.clone());
-        self.history.iter().for_each(|arms| ratio.add(arms));
-        self.ratio = Some(ratio);
-        for past in self.past.values_mut() {
-            *past = past.coarsened(|counts| layout.coarsen(counts, common));
+        self.ratio = self.ratio.as_ref().map(|ratio| ratio.coarsened(common));
+        for single in self.single.values_mut() {
+            single.past = single
+                .past
+                .coarsened(|counts| layout.coarsen(counts, common));
         }
         // Which bound a mixture was for is lost: safety starts again.
-        self.safety = vec![Mixture::new(6); self.safety.len().min(common.buckets() - 1)];
-        self.safety_anytime = vec![Anytime::default(); self.safety.len()];
+        self.within = vec![Mixture::new(SAFETY_BETS); bounds];
     }
 
     pub(crate) fn decision(&self) -> Decision {
-        if self.harm_at.is_some() {
+        let safe = |bound: &Mixture| bound.ln_evidence() >= -SAFETY_LEVEL.ln();
+        if self.harm.is_some() {
             Decision::Harm
         } else if self.why().is_some() {
             Decision::Refused
-        } else if !self.safety_anytime.is_empty()
-            && self
-                .safety_anytime
-                .iter()
-                .all(|bound| bound.rejects(SAFETY_LEVEL))
-        {
+        } else if !self.within.is_empty() && self.within.iter().all(safe) {
             Decision::Safe
         } else {
             Decision::Undecided
@@ -196,127 +359,205 @@ impl LatencyState {
         if self.refused.is_some() {
             return self.refused.clone();
         }
-        let layout = self.layout.as_ref()?;
-        let sums = &self.sums;
-        let all: u64 = sums.iter().flatten().sum();
-        let both = |bucket: usize| -> u64 { sums.iter().filter_map(|arm| arm.get(bucket)).sum() };
-        let fullest = (0..layout.buckets()).max_by_key(|bucket| both(*bucket))?;
-        let share = count(both(fullest)) / count(all);
+        let Some(layout) = &self.layout else {
+            return (self.unmeasured > 0).then(|| self.guard.absent(self.unmeasured));
+        };
+        let all = self
+            .sums
+            .iter()
+            .flatten()
+            .fold(0.0, |all, n| all + count(*n));
+        let both = |bucket: usize| -> f64 {
+            self.sums
+                .iter()
+                .filter_map(|arm| arm.get(bucket))
+                .map(|n| count(*n))
+                .sum()
+        };
+        let fullest = (0..layout.buckets()).max_by(|a, b| both(*a).total_cmp(&both(*b)))?;
+        let share = both(fullest) / all;
         (share > DEGENERATE).then(|| too_coarse(layout, fullest, share))
     }
 
     fn totals(&self) -> [Totals; 2] {
-        self.sums.clone().map(|counts| Totals {
-            requests: counts.iter().sum(),
+        self.sums.each_ref().map(|counts| Totals {
+            requests: sum(counts),
             errors: None,
         })
+    }
+
+    /// Requests of the canary and of the stable version that could be compared.
+    pub(crate) const fn compared(&self) -> [u64; 2] {
+        self.compared
     }
 
     pub(crate) fn report(&self, looks: u32) -> GuardReport {
         let (effect, interval) = self.ratio.as_ref().and_then(LatencyRatio::estimate).unzip();
         let [canary, stable] = self.totals();
         GuardReport {
-            guard: "latency".to_owned(),
+            guard: self.signal.name().to_owned(),
             decision: self.decision(),
-            look: self.harm_at,
+            look: self.harm.as_ref().map(|harm| harm.look),
             why: self.why(),
-            anytime_p: Some(self.anytime.p()),
+            anytime_p: Some(self.together.anytime.p()),
             effect,
             interval,
             canary,
             stable,
-            needed: None,
+            needed: self.needed(),
+            stratum: self.harm.as_ref().and_then(|harm| harm.stratum.clone()),
+            pod: self.one_pod(),
+            bursts: Some(bursts(&self.pods)).filter(|bursts| *bursts > 1.0),
+            pod_spread: Some(spread(&self.pods)).filter(|spread| *spread > 0.0),
             sentence: self.sentence(effect, interval, looks),
         }
     }
 
     fn sentence(&self, effect: Option<f64>, interval: Option<(f64, f64)>, looks: u32) -> String {
-        if self.harm_at.is_none()
+        let name = self.signal.name();
+        if self.harm.is_none()
             && let Some(why) = self.why()
         {
-            return format!("latency: {why}");
+            return format!("{name}: {why}");
         }
         let Some(effect) = effect else {
-            return "latency: no requests in both arms yet".to_owned();
+            return format!("{name}: no requests in both arms yet");
         };
-        let [canary, stable] = self.totals().map(|arm| words::grouped(arm.requests));
+        let own = self.harm.as_ref().and_then(|harm| harm.stratum.as_ref());
+        let (place, [canary, stable], evidence) = own
+            .and_then(|name| Some((name, self.single.get(name)?)))
+            .map_or_else(
+                || {
+                    let of_all = words::effect(effect, interval);
+                    (
+                        of_all,
+                        self.totals().map(|arm| arm.requests),
+                        &self.together,
+                    )
+                },
+                |(stratum, single)| (stratum.clone(), single.totals, &single.evidence),
+            );
         let mut sentence = format!(
-            "latency: canary {}, {canary} vs {stable} requests, evidence {} after {}; {}",
-            words::effect(effect, interval),
-            words::odds(self.anytime.p()),
+            "{name}: canary {place}, {} vs {} requests, evidence {} after {}; {}",
+            words::grouped(canary),
+            words::grouped(stable),
+            words::odds(evidence.anytime.p()),
             words::looks(looks),
             self.limit()
         );
-        if self.harm_at.is_some()
-            && let Some(tail) = self.tail()
+        for more in self
+            .harm
+            .iter()
+            .flat_map(|_| [self.tail(), self.pods_in_words()])
+            .flatten()
         {
-            sentence = format!("{sentence}; {tail}");
+            sentence = format!("{sentence}; {more}");
         }
         sentence
     }
 
+    /// The bucket above whose bound the canary has the most more requests.
+    fn worst_bucket(&self) -> Option<usize> {
+        let layout = self.layout.as_ref()?;
+        let [canary, stable] = &self.sums;
+        let difference = |bucket: &usize| above(canary, *bucket) - above(stable, *bucket);
+        (0..layout.buckets().saturating_sub(1))
+            .max_by(|a, b| difference(a).total_cmp(&difference(b)))
+    }
+
     /// What the canary does above the bound where it differs most, for a slowdown that is not one of the median.
     fn tail(&self) -> Option<String> {
-        let layout = self.layout.as_ref()?;
-        let sums = &self.sums;
-        let above = |bucket: usize| {
-            let over = |counts: &Vec<u64>| counts.iter().skip(bucket + 1).sum::<u64>();
-            sums.each_ref().map(over)
-        };
-        let [n_canary, n_stable] = sums.each_ref().map(|counts| total(counts));
-        let difference = |bucket: &usize| {
-            let [canary, stable] = above(*bucket).map(count);
-            canary / n_canary - stable / n_stable
-        };
-        let bucket = (0..layout.buckets().saturating_sub(1))
-            .max_by(|a, b| difference(a).total_cmp(&difference(b)))?;
-        let [canary, stable] = above(bucket);
-        let intervals: Vec<_> = self
-            .history
-            .iter()
-            .map(|arms| exceedance(arms, bucket))
-            .collect();
-        let interval = ratio_interval(&intervals, INTERVAL_LEVEL)
-            .map_or_else(String::new, |interval| {
-                format!(" ({})", words::range(interval))
-            });
+        let bucket = self.worst_bucket()?;
+        let [canary, stable] = self
+            .sums
+            .each_ref()
+            .map(|counts| words::share(above(counts, bucket)));
+        let bound = words::seconds(self.layout.as_ref()?.upper(bucket));
         Some(format!(
-            "above {}: {} of canary requests, {} of stable{interval}",
-            words::seconds(layout.upper(bucket)),
-            words::share(count(canary) / n_canary),
-            words::share(count(stable) / n_stable),
+            "above {bound}: {canary} of canary requests, {stable} of stable"
         ))
     }
 
-    fn limit(&self) -> String {
-        let layout = self.layout.as_ref();
-        let slowdown = self
-            .guard
-            .max_slowdown
-            .filter(|slowdown| *slowdown > 0.0)
-            .map(|slowdown| {
-                let shift = layout.map_or(0, |layout| layout.shift(slowdown));
-                match layout.and_then(|layout| layout.factor(shift)) {
-                    Some(factor) => format!("slowdown up to {} tolerated", words::times(factor)),
-                    None => "slowdown by one bucket tolerated, classic buckets can't tell less"
-                        .to_owned(),
-                }
-            });
-        let exceedance = self
-            .guard
-            .max_exceedance
-            .filter(|share| *share > 0.0)
-            .map(|share| {
-                format!(
-                    "up to {} more requests above any bound tolerated",
-                    words::share(share)
-                )
-            });
-        match (slowdown, exceedance) {
-            (None, None) => "no slowdown tolerated".to_owned(),
-            (Some(one), None) | (None, Some(one)) => one,
-            (Some(one), Some(other)) => format!("{one}, {other}"),
+    /// The canary pod but for which the canary would be no slower above the bound where it is slowest.
+    fn one_pod(&self) -> Option<String> {
+        self.harm.as_ref()?;
+        let bucket = self.worst_bucket()?;
+        let [canary, stable] = &self.sums;
+        let over = |counts: &[u64]| above(counts, bucket) * count(sum(counts));
+        let (worst, most) = self
+            .canary_pods
+            .iter()
+            .max_by(|(_, a), (_, b)| over(a).total_cmp(&over(b)))?;
+        let rest = count(sum(canary)) - count(sum(most));
+        let share = (over(canary) - over(most)) / rest;
+        let allowed = above(stable, bucket) + self.guard.max_exceedance.unwrap_or(0.0);
+        (rest > 0.0 && share <= allowed + words::chance(allowed, rest)).then(|| worst.clone())
+    }
+
+    fn pods_in_words(&self) -> Option<String> {
+        if let Some(pod) = self.one_pod() {
+            return Some(format!(
+                "one pod, {pod}, is slow; the others are within the limit"
+            ));
         }
+        let named = self.canary_pods.keys().any(|pod| !pod.is_empty());
+        (named && self.canary_pods.len() == 1)
+            .then(|| "the canary is one pod, and a bad pod looks like a bad version".to_owned())
+    }
+
+    /// Requests of the canary until the evidence for 5 % more requests above the median than tolerated is expected to suffice:
+    /// `ln(1/α)` over the growth for a request, `Δ²/(2v(1 + κ))`.
+    fn needed(&self) -> Option<u64> {
+        const VARIANCE: f64 = 0.25;
+        let [canary, stable] = self.compared.map(count);
+        if canary <= 0.0 {
+            return None;
+        }
+        let growth = WORTH_SEEING * WORTH_SEEING / (2.0 * VARIANCE * (1.0 + canary / stable));
+        let needed = (length(BETS) / self.budget.together()).ln() / growth;
+        Some(floor_count((needed * bursts(&self.pods)).ceil()))
+    }
+
+    fn limit(&self) -> String {
+        let mut limits = Vec::new();
+        if let Some(slowdown) = self.guard.max_slowdown.filter(|slowdown| *slowdown > 0.0) {
+            limits.push(
+                match self
+                    .layout
+                    .as_ref()
+                    .and_then(|layout| layout.tolerated(slowdown))
+                {
+                    Some(factor) => format!("slowdown up to {} tolerated", words::times(factor)),
+                    None => format!(
+                        "slowdown of {} tolerated, rounded up to the next bucket's bound",
+                        words::share(slowdown)
+                    ),
+                },
+            );
+        }
+        if let Some(share) = self.guard.max_exceedance.filter(|share| *share > 0.0) {
+            let share = words::share(share);
+            limits.push(format!(
+                "up to {share} more requests above any bound tolerated"
+            ));
+        }
+        if limits.is_empty() {
+            limits.push("no slowdown tolerated".to_owned());
+        }
+        let allowance = pods_allowance(&self.pods, self.canary_pods.len());
+        if allowance > 0.0 {
+            let points = words::share(allowance);
+            limits.push(format!(
+                "raised by {points} of the requests since stable pods differ"
+            ));
+        }
+        limits.join(", ")
+    }
+}
+
+impl Evidence {
+    fn end_look(&mut self) {
+        self.anytime.record(self.scores.ln_evidence());
     }
 }
 
@@ -328,14 +569,69 @@ impl LatencyGuard {
             self.histogram
         )
     }
+
+    fn absent(&self, requests: u64) -> String {
+        format!(
+            "{} requests and not one in a histogram {}; check its name, and that the pods expose it",
+            words::grouped(requests),
+            self.histogram
+        )
+    }
+}
+
+/// Deviations of the pods' mean scores from the mean of all.
+fn learn(pods: &mut [Pods; SCORES], scores: &Scores, counts: &[(&str, Vec<u64>)], all: &[u64]) {
+    for (pods, score) in pods.iter_mut().zip(scores.each()) {
+        pods.observe(counts.iter().filter_map(|(pod, counts)| {
+            let (effect, variance) = score.difference(counts, all)?;
+            let requests = count(sum(counts));
+            let information = requests / variance;
+            let deviation = Deviation {
+                sum: effect * information,
+                information,
+                events: requests * variance,
+            };
+            Some((*pod, deviation))
+        }));
+    }
+}
+
+/// The burstiest of the scores: a pause hits the tail, and hardly the ranks.
+fn bursts(pods: &[Pods; SCORES]) -> f64 {
+    pods.iter().map(Pods::bursts).fold(1.0, f64::max)
+}
+
+fn spread(pods: &[Pods; SCORES]) -> f64 {
+    pods.iter().map(Pods::spread).fold(0.0, f64::max)
+}
+
+fn pods_allowance(pods: &[Pods; SCORES], canary_pods: usize) -> f64 {
+    pods.iter()
+        .map(|one| one.allowance(canary_pods))
+        .fold(0.0, f64::max)
+}
+
+/// Share of requests above a bucket. 0 without requests.
+fn above(counts: &[u64], bucket: usize) -> f64 {
+    let over = sum(counts.iter().skip(bucket.saturating_add(1)));
+    count(over) / count(sum(counts).max(1))
+}
+
+fn is_compared(arms: &Arms) -> bool {
+    arms.iter()
+        .all(|counts| counts.iter().any(|count| *count > 0))
 }
 
 fn add(sums: &mut Arms, more: &Arms) {
     for (sums, more) in sums.iter_mut().zip(more) {
-        sums.resize(more.len(), 0);
-        for (sum, count) in sums.iter_mut().zip(more) {
-            *sum = sum.saturating_add(*count);
-        }
+        add_counts(sums, more);
+    }
+}
+
+fn add_counts(sums: &mut Vec<u64>, more: &[u64]) {
+    sums.resize(more.len(), 0);
+    for (sum, count) in sums.iter_mut().zip(more) {
+        *sum = sum.saturating_add(*count);
     }
 }
 
@@ -374,10 +670,10 @@ fn rounded(bound: f64) -> f64 {
 }
 
 /// Counts per stratum and arm in the common layout, summed over pods.
-fn strata(cells: &BTreeMap<CellKey, Counts>, layout: &Layout) -> Strata {
+fn strata(cells: &BTreeMap<CellKey, Counts>, signal: &Signal, layout: &Layout) -> Strata {
     let mut strata = Strata::new();
     for (key, counts) in cells {
-        let Some(latency) = &counts.latency else {
+        let Some(latency) = signal.histogram(counts) else {
             continue;
         };
         let empty = || [vec![0; layout.buckets()], vec![0; layout.buckets()]];
@@ -386,9 +682,7 @@ fn strata(cells: &BTreeMap<CellKey, Counts>, layout: &Layout) -> Strata {
             Arm::Canary => canary,
             Arm::Stable => stable,
         };
-        for (sum, count) in sums.iter_mut().zip(layout.count(latency)) {
-            *sum = sum.saturating_add(count);
-        }
+        add_counts(sums, &layout.count(latency));
     }
     strata
 }
@@ -396,21 +690,7 @@ fn strata(cells: &BTreeMap<CellKey, Counts>, layout: &Layout) -> Strata {
 /// Number of requests in a histogram.
 pub(crate) fn requests(latency: &Latency) -> u64 {
     match latency {
-        Latency::Classic { counts, .. } => counts.iter().sum(),
-        Latency::Native { zero, buckets, .. } => zero + buckets.values().sum::<u64>(),
+        Latency::Classic { counts, .. } => sum(counts),
+        Latency::Native { zero, buckets, .. } => sum(buckets.values().chain([zero])),
     }
-}
-
-fn exceedance([canary, stable]: &Arms, bucket: usize) -> Interval {
-    let above = |counts: &[u64]| counts.iter().skip(bucket + 1).sum();
-    Interval {
-        canary: above(canary),
-        canary_exposure: canary.iter().sum(),
-        stable: above(stable),
-        stable_exposure: stable.iter().sum(),
-    }
-}
-
-fn total(counts: &[u64]) -> f64 {
-    count(counts.iter().sum())
 }

@@ -4,7 +4,7 @@
 //! compared: the bounds that all of them have, or the coarsest of their schemas. The common layout only ever gets coarser,
 //! so that a verdict never depends on windows that come later.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, f64::consts::LN_2};
 
 use crate::window::Latency;
 
@@ -13,6 +13,9 @@ const SAME_BOUND: f64 = 1e-9;
 
 /// Finest schema that is kept of a native histogram: buckets of 2.2 %. Finer ones cost time and tell no more.
 const FINEST: i8 = 5;
+
+/// Coarsest schema there is: a bucket spans a factor of 65 536.
+const COARSEST: i8 = -4;
 
 /// What native buckets are kept for: from a microsecond to a day and a half, as powers of two. What lies outside is counted
 /// in the bucket at the end.
@@ -32,7 +35,7 @@ impl Layout {
     pub(crate) fn of(latency: &Latency) -> Self {
         match latency {
             Latency::Classic { bounds, .. } => Self::Classic(bounds.to_vec()),
-            Latency::Native { schema, .. } => Self::Native((*schema).min(FINEST)),
+            Latency::Native { schema, .. } => Self::Native((*schema).clamp(COARSEST, FINEST)),
         }
     }
 
@@ -114,10 +117,11 @@ impl Layout {
         coarse
     }
 
-    fn bucket_in(&self, bucket: usize, coarser: &Self) -> usize {
+    /// The bucket of a coarser layout that holds a bucket.
+    pub(crate) fn bucket_in(&self, bucket: usize, coarser: &Self) -> usize {
         match (self, coarser) {
             (Self::Native(fine), Self::Native(coarse)) => {
-                bucket >> u32::try_from(fine - coarse).unwrap_or(0)
+                bucket >> u32::try_from(fine - coarse).unwrap_or(0).min(31)
             }
             (_, Self::Classic(shared)) => {
                 let bound = self.upper(bucket);
@@ -153,41 +157,55 @@ impl Layout {
         }
     }
 
-    /// Number of whole buckets that a slowdown spans, rounded up, and what it tolerates really.
-    pub(crate) fn shift(&self, slowdown: f64) -> usize {
-        match self {
-            // The only exact form on classic buckets is a whole one.
-            Self::Classic(_) => usize::from(slowdown > 0.0),
-            Self::Native(schema) => {
-                let buckets =
-                    (slowdown.ln_1p() / std::f64::consts::LN_2 / width(*schema) - 1e-9).ceil();
-                (0..4096_u16)
-                    .find(|count| f64::from(*count) >= buckets)
-                    .map_or(0, usize::from)
-            }
-        }
+    /// Where the requests of each bucket would be counted at the latest if they were faster by a slowdown: in the bucket that holds
+    /// the fastest of them, made faster.
+    ///
+    /// So a canary that is slower by no more never has more above any bound than the stable version. What is tolerated is
+    /// rounded up to whole buckets: by 9 % at schema 3, and by a factor of 2 or so between classic bounds, which can't tell
+    /// less. Anything in between would have to guess how requests lie within a bucket.
+    pub(crate) fn faster(&self, slowdown: f64) -> Vec<usize> {
+        let buckets = self.buckets();
+        let mut place = 0;
+        (0..buckets)
+            .map(|bucket| {
+                let lowest = bucket.checked_sub(1).map_or(0.0, |below| self.upper(below));
+                let lowest = lowest / (1.0 + slowdown);
+                while place < bucket && self.upper(place) <= lowest * (1.0 + SAME_BOUND) {
+                    place += 1;
+                }
+                place
+            })
+            .collect()
     }
 
-    /// Factor by which latency may grow when it may grow by so many buckets; None where buckets differ in width.
-    pub(crate) fn factor(&self, shift: usize) -> Option<f64> {
+    /// The factor by which latency may grow at [`faster`](Self::faster); None where buckets differ in width.
+    pub(crate) fn tolerated(&self, slowdown: f64) -> Option<f64> {
         match self {
             Self::Classic(_) => None,
             Self::Native(schema) => {
-                Some((f64::from(u16::try_from(shift).unwrap_or(u16::MAX)) * width(*schema)).exp2())
+                let buckets = (slowdown.ln_1p() / LN_2 / width(*schema) - 1e-6).ceil();
+                Some((buckets.max(0.0) * width(*schema)).exp2())
             }
         }
     }
 }
 
-/// Moves counts down by some buckets: what the canary would look like if it were that much faster.
-pub(crate) fn shifted(counts: &[u64], shift: usize) -> Vec<u64> {
-    let (first, rest) = counts.split_at(shift.min(counts.len()));
-    let mut moved = rest.to_vec();
-    moved.resize(counts.len(), 0);
-    if let Some(lowest) = moved.first_mut() {
-        *lowest = lowest.saturating_add(first.iter().sum());
+/// Moves the counts of each bucket to another.
+pub(crate) fn moved(counts: &[u64], places: &[usize]) -> Vec<u64> {
+    let mut moved = vec![0_u64; counts.len()];
+    for (count, place) in counts.iter().zip(places) {
+        if let Some(sum) = moved.get_mut(*place) {
+            *sum = sum.saturating_add(*count);
+        }
     }
     moved
+}
+
+/// All of them, without overflow.
+pub(crate) fn sum<'a>(counts: impl IntoIterator<Item = &'a u64>) -> u64 {
+    counts
+        .into_iter()
+        .fold(0, |sum, count| sum.saturating_add(*count))
 }
 
 fn has(bounds: &[f64], bound: f64) -> bool {
@@ -300,19 +318,26 @@ mod tests {
     }
 
     #[test]
-    fn a_slowdown_is_rounded_up_to_whole_buckets() {
+    fn a_tolerated_slowdown_is_rounded_up_to_whole_native_buckets() {
         let layout = Layout::Native(3);
-        assert_eq!(
-            (layout.shift(0.0), layout.shift(0.05), layout.shift(0.1)),
-            (0, 1, 2)
-        );
-        assert!((layout.factor(1).unwrap() - 1.0905).abs() < 1e-4);
-        assert_eq!(Layout::Classic(vec![0.1]).shift(0.05), 1);
+        for (slowdown, buckets) in [(0.0, 0), (0.05, 1), (0.0905, 1), (0.1, 2), (1.0, 8)] {
+            let places = layout.faster(slowdown);
+            assert_eq!(places[100], 100 - buckets, "{slowdown}");
+            let factor = (f64::from(u8::try_from(buckets).unwrap()) / 8.0).exp2();
+            assert!((layout.tolerated(slowdown).unwrap() - factor).abs() < 1e-9);
+        }
     }
 
     #[test]
-    fn shifting_keeps_every_count() {
-        assert_eq!(shifted(&[1, 2, 3, 4], 1), [3, 3, 4, 0]);
-        assert_eq!(shifted(&[1, 2], 9), [3, 0]);
+    fn between_classic_bounds_a_slowdown_spans_the_buckets_it_needs() {
+        let layout = Layout::Classic(vec![0.1, 0.2, 0.4, 0.5]);
+        assert_eq!(layout.faster(0.0), [0, 1, 2, 3, 4]);
+        assert_eq!(layout.faster(0.1), [0, 0, 1, 2, 3]);
+        assert_eq!(layout.faster(1.0), [0, 0, 1, 2, 2]);
+    }
+
+    #[test]
+    fn moving_keeps_every_count() {
+        assert_eq!(moved(&[1, 2, 3, 4], &[0, 0, 1, 2]), [3, 3, 4, 0]);
     }
 }

@@ -9,8 +9,13 @@ pub mod policy;
 mod duration;
 mod keys;
 mod judge;
+mod guard;
+mod signal;
+mod budget;
+mod pods;
 mod errors;
 mod latency;
+mod threshold;
 mod ratio;
 mod layout;
 mod verdict;
@@ -20,6 +25,8 @@ pub use crate::{
     duration::go_duration,
     judge::{Judge, judge},
     keys::{Keys, PolicyError},
-    policy::{AtHorizon, ErrorGuard, LatencyGuard, Policy, Test},
+    policy::{
+        AtHorizon, CustomGuard, CustomKind, ErrorGuard, LatencyGuard, Policy, Test, ThresholdGuard,
+    },
     verdict::{Decision, GuardReport, State, Totals, Verdict},
 };

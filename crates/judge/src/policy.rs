@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use temper_stats::numeric::floor_count;
 
 use crate::keys::{Keys, PolicyError};
 
 /// Keys of a policy, in the order in which they are documented.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "errors",
     "latency",
+    "custom",
     "falseRollbackRate",
     "step",
     "horizon",
@@ -29,6 +31,8 @@ pub struct Policy {
     pub errors: Option<ErrorGuard>,
     /// The guard of latency, if there is one.
     pub latency: Option<LatencyGuard>,
+    /// Guards of the user's own metrics, by name.
+    pub custom: Vec<CustomGuard>,
     /// Probability that a version as good as the old one is rolled back, over all guards and looks, in (0, 0.5].
     pub false_rollback_rate: f64,
     /// Length of an interval.
@@ -56,6 +60,8 @@ pub struct ErrorGuard {
     pub max_ratio: f64,
     /// Tolerated increase of the error ratio on top of that, in [0, 1).
     pub max_increase: f64,
+    /// Part of the false-rollback rate, in relation to the other guards'; above 0.
+    pub weight: f64,
 }
 
 /// Guards how long requests take.
@@ -67,6 +73,41 @@ pub struct LatencyGuard {
     pub max_slowdown: Option<f64>,
     /// Tolerated increase of the share of requests above any bucket's bound, in [0, 1).
     pub max_exceedance: Option<f64>,
+    /// Part of the false-rollback rate, in relation to the other guards'; above 0.
+    pub weight: f64,
+}
+
+/// Guards a metric of the user's own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CustomGuard {
+    /// Its name in reports and recordings: letters, digits, `-` and `_`.
+    pub name: String,
+    /// What is measured, and what is tolerated.
+    pub kind: CustomKind,
+}
+
+/// What a custom guard measures.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CustomKind {
+    /// A pair of counters, one of which counts some of what the other counts. Judged as errors are.
+    Share(ErrorGuard),
+    /// A histogram. Judged as latency is.
+    Histogram(LatencyGuard),
+    /// The value of a query.
+    Threshold(ThresholdGuard),
+}
+
+/// Guards the value of a query: a plain limit, which knows no false-rollback rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ThresholdGuard {
+    /// `PromQL` with one value.
+    pub query: String,
+    /// Smallest value that is allowed.
+    pub min: Option<f64>,
+    /// Largest value that is allowed.
+    pub max: Option<f64>,
+    /// Looks in a row with a value outside after which the version fails; at least 1.
+    pub consecutive: u32,
 }
 
 /// What to say when the horizon is reached and no harm was found.
@@ -95,6 +136,7 @@ impl Policy {
         let policy = Self {
             errors: error_guard(&keys)?,
             latency: latency_guard(&keys)?,
+            custom: custom_guards(&keys)?,
             false_rollback_rate: keys.share("falseRollbackRate")?.unwrap_or(0.05),
             step: keys.duration("step")?.unwrap_or(Duration::from_secs(30)),
             horizon: keys.duration("horizon")?.unwrap_or(Duration::from_mins(30)),
@@ -130,14 +172,21 @@ impl Policy {
         looks(self.warm_up, self.step)
     }
 
-    /// How many guards share the false-rollback rate.
-    pub(crate) fn guards(&self) -> u8 {
-        u8::from(self.errors.is_some()) + u8::from(self.latency.is_some())
+    /// Sum of the weights of the guards that share the false-rollback rate.
+    pub(crate) fn weights(&self) -> f64 {
+        let errors = self.errors.iter().map(|guard| guard.weight);
+        let latency = self.latency.iter().map(|guard| guard.weight);
+        let custom = self.custom.iter().map(|guard| match &guard.kind {
+            CustomKind::Share(guard) => guard.weight,
+            CustomKind::Histogram(guard) => guard.weight,
+            CustomKind::Threshold(_) => 0.0,
+        });
+        errors.chain(latency).chain(custom).sum()
     }
 
     fn check(&self, keys: &Keys<'_>) -> Result<(), PolicyError> {
-        if self.guards() == 0 {
-            let problem = "nothing to judge: give errors, latency or both";
+        if self.errors.is_none() && self.latency.is_none() && self.custom.is_empty() {
+            let problem = "nothing to judge: give errors, latency or custom";
             return Err(PolicyError {
                 path: String::new(),
                 problem: problem.to_owned(),
@@ -183,29 +232,42 @@ fn looks(duration: Duration, step: Duration) -> u32 {
     u32::try_from(duration.as_nanos() / step.as_nanos().max(1)).unwrap_or(u32::MAX)
 }
 
+/// Keys of a guard of a share.
+const SHARE_KEYS: [&str; 5] = ["total", "errors", "maxRatio", "maxIncrease", "weight"];
+
+/// Keys of a guard of a histogram.
+const HISTOGRAM_KEYS: [&str; 4] = ["histogram", "maxSlowdown", "maxExceedance", "weight"];
+
+/// Keys of a guard of a query.
+const THRESHOLD_KEYS: [&str; 4] = ["query", "min", "max", "consecutive"];
+
 fn error_guard(keys: &Keys<'_>) -> Result<Option<ErrorGuard>, PolicyError> {
-    let Some(keys) = keys.object("errors", &["total", "errors", "maxRatio", "maxIncrease"])? else {
-        return Ok(None);
-    };
+    let keys = keys.object("errors", &SHARE_KEYS)?;
+    keys.as_ref().map(share_guard).transpose()
+}
+
+fn latency_guard(keys: &Keys<'_>) -> Result<Option<LatencyGuard>, PolicyError> {
+    let keys = keys.object("latency", &HISTOGRAM_KEYS)?;
+    keys.as_ref().map(histogram_guard).transpose()
+}
+
+fn share_guard(keys: &Keys<'_>) -> Result<ErrorGuard, PolicyError> {
     let max_ratio = keys.number("maxRatio")?.unwrap_or(1.5);
     if !(1.0..=1000.0).contains(&max_ratio) {
         let problem =
             format!("expected a ratio from 1 (not worse at all) to 1000, got {max_ratio}");
         return Err(keys.error("maxRatio", problem));
     }
-    Ok(Some(ErrorGuard {
+    Ok(ErrorGuard {
         total: keys.text("total")?,
         errors: keys.text("errors")?,
         max_ratio,
-        max_increase: tolerance(&keys, "maxIncrease")?.unwrap_or(0.0),
-    }))
+        max_increase: tolerance(keys, "maxIncrease")?.unwrap_or(0.0),
+        weight: weight(keys)?,
+    })
 }
 
-fn latency_guard(keys: &Keys<'_>) -> Result<Option<LatencyGuard>, PolicyError> {
-    let known = ["histogram", "maxSlowdown", "maxExceedance"];
-    let Some(keys) = keys.object("latency", &known)? else {
-        return Ok(None);
-    };
+fn histogram_guard(keys: &Keys<'_>) -> Result<LatencyGuard, PolicyError> {
     let max_slowdown = keys.share("maxSlowdown")?;
     if let Some(slowdown) = max_slowdown
         && !(0.0..=10.0).contains(&slowdown)
@@ -213,11 +275,90 @@ fn latency_guard(keys: &Keys<'_>) -> Result<Option<LatencyGuard>, PolicyError> {
         let problem = format!("expected a share from 0 to 1000%, got {slowdown}");
         return Err(keys.error("maxSlowdown", problem));
     }
-    Ok(Some(LatencyGuard {
+    Ok(LatencyGuard {
         histogram: keys.text("histogram")?,
         max_slowdown,
-        max_exceedance: tolerance(&keys, "maxExceedance")?,
-    }))
+        max_exceedance: tolerance(keys, "maxExceedance")?,
+        weight: weight(keys)?,
+    })
+}
+
+fn threshold_guard(keys: &Keys<'_>) -> Result<ThresholdGuard, PolicyError> {
+    let (min, max) = (keys.number("min")?, keys.number("max")?);
+    if min.is_none() && max.is_none() {
+        return Err(keys.error("max", "is missing, and so is min: give one or both"));
+    }
+    let consecutive = keys.number("consecutive")?.unwrap_or(3.0);
+    if !(1.0..=1e6).contains(&consecutive) || consecutive.fract() != 0.0 {
+        let problem = format!("expected a number of looks from 1, got {consecutive}");
+        return Err(keys.error("consecutive", problem));
+    }
+    Ok(ThresholdGuard {
+        query: keys.text("query")?,
+        min,
+        max,
+        consecutive: u32::try_from(floor_count(consecutive)).unwrap_or(u32::MAX),
+    })
+}
+
+/// Guards by name, in the order of their names.
+fn custom_guards(keys: &Keys<'_>) -> Result<Vec<CustomGuard>, PolicyError> {
+    let Some(value) = keys.value("custom") else {
+        return Ok(Vec::new());
+    };
+    let Some(map) = value.as_object() else {
+        let problem =
+            "expected an object with a guard under each name, such as cache: {total, errors}";
+        return Err(keys.error("custom", problem));
+    };
+    let names: Vec<_> = map.keys().map(String::as_str).collect();
+    let Some(guards) = keys.object("custom", &names)? else {
+        return Ok(Vec::new());
+    };
+    let mut guards: Vec<_> = names
+        .iter()
+        .map(|name| custom_guard(&guards, name))
+        .collect::<Result<_, _>>()?;
+    guards.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(guards)
+}
+
+fn custom_guard(guards: &Keys<'_>, name: &str) -> Result<CustomGuard, PolicyError> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.chars().all(is_word) || ["", "errors", "latency"].contains(&name) {
+        let problem = "expected a name of letters, digits, - and _, other than errors and latency";
+        return Err(guards.error(name, problem));
+    }
+    let value = guards.value(name);
+    let has = |key: &str| value.and_then(|value| value.get(key)).is_some();
+    let open = |known: &[&str]| {
+        let missing = || guards.error(name, "expected an object");
+        guards.object(name, known)?.ok_or_else(missing)
+    };
+    let kind = if has("query") {
+        CustomKind::Threshold(threshold_guard(&open(&THRESHOLD_KEYS)?)?)
+    } else if has("histogram") {
+        CustomKind::Histogram(histogram_guard(&open(&HISTOGRAM_KEYS)?)?)
+    } else if has("total") {
+        CustomKind::Share(share_guard(&open(&SHARE_KEYS)?)?)
+    } else {
+        let problem = "expected total and errors, histogram, or query with min or max";
+        return Err(guards.error(name, problem));
+    };
+    Ok(CustomGuard {
+        name: name.to_owned(),
+        kind,
+    })
+}
+
+fn weight(keys: &Keys<'_>) -> Result<f64, PolicyError> {
+    match keys.number("weight")? {
+        Some(weight) if !(weight > 0.0 && weight <= 1e6) => {
+            let problem = format!("expected a number above 0, got {weight}");
+            Err(keys.error("weight", problem))
+        }
+        weight => Ok(weight.unwrap_or(1.0)),
+    }
 }
 
 fn tolerance(keys: &Keys<'_>, key: &str) -> Result<Option<f64>, PolicyError> {
@@ -277,7 +418,10 @@ mod tests {
         let with = |key: &str, value: Value| json!({"errors": errors(), key: value});
         let latency = json!({"histogram": "h", "maxSlowDown": "10%"});
         for (policy, expected) in [
-            (json!({}), "nothing to judge: give errors, latency or both"),
+            (
+                json!({}),
+                "nothing to judge: give errors, latency or custom",
+            ),
             (json!(7), "expected an object with errors, latency"),
             (
                 with("latency", latency),

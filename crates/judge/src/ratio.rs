@@ -9,7 +9,7 @@ use temper_stats::{numeric::count, rank::MannWhitney};
 
 use crate::{
     errors::INTERVAL_LEVEL,
-    layout::{Arms, Layout},
+    layout::{Arms, Layout, sum},
 };
 
 /// Logarithms of ratios that differ by less are one, computed from other buckets.
@@ -50,7 +50,7 @@ impl LatencyRatio {
         let Some(test) = MannWhitney::from_counts(canary, stable) else {
             return;
         };
-        let each = 1.0 / (count(canary.iter().chain(stable).sum()) + 1.0);
+        let each = 1.0 / (count(sum(canary.iter().chain(stable))) + 1.0);
         self.variance += each * each * test.variance();
         let stable = filled(stable);
         let all: f64 = stable.iter().map(|(_, m)| m).sum();
@@ -59,11 +59,29 @@ impl LatencyRatio {
             self.weight += weight * all;
             for (other, m) in &stable {
                 let slot = self.slot(one, *other);
-                if let Some(sum) = self.weights.get_mut(slot) {
-                    *sum += weight * m;
+                if let Some(total) = self.weights.get_mut(slot) {
+                    *total += weight * m;
                 }
             }
         }
+    }
+
+    /// The same pairs in a coarser layout.
+    pub(crate) fn coarsened(&self, coarser: &Layout) -> Self {
+        let mut coarse = Self {
+            weight: self.weight,
+            variance: self.variance,
+            ..Self::new(coarser.clone())
+        };
+        for (slot, weight) in self.weights.iter().enumerate().filter(|(_, w)| **w > 0.0) {
+            let (canary, stable) = self.pair(slot);
+            let place = |bucket| self.layout.bucket_in(bucket, coarser);
+            let slot = coarse.slot(place(canary), place(stable));
+            if let Some(total) = coarse.weights.get_mut(slot) {
+                *total += weight;
+            }
+        }
+        coarse
     }
 
     /// The ratio so far. None without requests in both arms of a look.
@@ -105,14 +123,19 @@ impl LatencyRatio {
         ratios
     }
 
-    fn ln_ratio(&self, slot: usize) -> f64 {
+    /// A pair of buckets whose slot it is.
+    fn pair(&self, slot: usize) -> (usize, usize) {
         let buckets = self.layout.buckets();
-        let (canary, stable) = match self.layout {
+        match self.layout {
             Layout::Classic(_) => (slot / buckets, slot % buckets),
             // Any pair as far apart, away from the lowest bucket, which is wider.
             Layout::Native(_) if slot >= buckets => (slot + 2 - buckets, 1),
             Layout::Native(_) => (1, buckets - slot),
-        };
+        }
+    }
+
+    fn ln_ratio(&self, slot: usize) -> f64 {
+        let (canary, stable) = self.pair(slot);
         (self.layout.middle(canary) / self.layout.middle(stable)).ln()
     }
 }
@@ -163,14 +186,17 @@ mod tests {
     #[test]
     fn a_shift_by_whole_native_buckets_is_found_exactly() {
         let layout = Layout::Native(3);
-        for shift in [0, 1, 5] {
+        for shift in [0_u8, 1, 5] {
             let mut ratio = LatencyRatio::new(layout.clone());
             for _ in 0..20 {
                 let buckets = layout.buckets();
-                ratio.add(&[spread(buckets, 100 + shift), spread(buckets, 100)]);
+                ratio.add(&[
+                    spread(buckets, 100 + usize::from(shift)),
+                    spread(buckets, 100),
+                ]);
             }
             let (found, (low, high)) = ratio.estimate().unwrap();
-            let expected = layout.factor(shift).unwrap();
+            let expected = (f64::from(shift) / 8.0).exp2();
             assert!(
                 (found / expected - 1.0).abs() < 0.01,
                 "{found} is not {expected}"

@@ -44,7 +44,7 @@ pub struct Totals {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardReport {
-    /// `errors` or `latency`.
+    /// `errors`, `latency` or the name of a custom guard.
     pub guard: String,
     /// What it found.
     pub decision: Decision,
@@ -67,6 +67,18 @@ pub struct GuardReport {
     /// Requests of the canary that would show harm twice as large as allowed, at the rates seen so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub needed: Option<u64>,
+    /// The stratum whose evidence it was, when it was not that of all together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stratum: Option<String>,
+    /// The canary pod without which the others are within the limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// How bursty the stable pods' counts are, in units of chance, where it is more than 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bursts: Option<f64>,
+    /// Standard deviation of lasting differences between stable pods, where there are any: of shares relatively, of ranks in points.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod_spread: Option<f64>,
     /// The finding in words.
     pub sentence: String,
 }

@@ -44,6 +44,24 @@ pub struct Counts {
     pub errors: u64,
     /// Requests by latency, if the policy asks for it.
     pub latency: Option<Latency>,
+    /// What custom guards look at, by their names.
+    pub custom: BTreeMap<String, Custom>,
+}
+
+/// What a custom guard looks at.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Custom {
+    /// A pair of counters.
+    Events {
+        /// All of them.
+        total: u64,
+        /// Those that count.
+        events: u64,
+    },
+    /// A histogram.
+    Latency(Latency),
+    /// The value of a query at the end of the interval. It belongs to no version, and is in a cell of the canary.
+    Value(f64),
 }
 
 /// Which requests a cell counts.

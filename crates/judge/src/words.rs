@@ -72,6 +72,21 @@ pub(crate) fn share(share: f64) -> String {
     format!("{percent:.digits$}%")
 }
 
+/// A number with three significant digits, or all those before the point.
+pub(crate) fn number(number: f64) -> String {
+    let rounded: f64 = format!("{number:.2e}").parse().unwrap_or(number);
+    if number.abs() < 1000.0 {
+        rounded.to_string()
+    } else {
+        format!("{number:.0}")
+    }
+}
+
+/// Two standard errors of a share of so many requests.
+pub(crate) fn chance(share: f64, requests: f64) -> f64 {
+    2.0 * (share * (1.0 - share) / requests).sqrt()
+}
+
 /// A bound of a bucket: `5ms`, `2.5s`.
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds.is_finite() {

@@ -185,6 +185,14 @@ impl Stratified {
         self.variance += weight * weight * stratum.variance();
     }
 
+    /// Adds a stratum whose null hypothesis is that `P(X > Y) + ½P(X = Y)` is at most ½ plus `margin`. The variance stays that
+    /// of samples from one distribution, which is close for small margins.
+    pub fn add_with_margin(&mut self, stratum: &MannWhitney, margin: f64) {
+        self.add(stratum);
+        let pairs = wide_count(stratum.first * stratum.second);
+        self.excess -= margin * pairs / wide_count(stratum.first + stratum.second + 1);
+    }
+
     /// The standardised sum, without a continuity correction: it is no integer. 0 where the variance is 0.
     pub fn z(&self) -> f64 {
         standardise(

@@ -17,8 +17,14 @@ const EFFECTS: [f64; 6] = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32];
 /// Quantiles of the past beyond which a value is in the tail.
 const TAILS: [f64; 3] = [0.5, 0.9, 0.99];
 
-/// Number of bets: ridits and three tails, six effects each.
-pub const BETS: usize = (1 + TAILS.len()) * EFFECTS.len();
+/// Number of scores: ridits and three tails.
+pub const SCORES: usize = 1 + TAILS.len();
+
+/// Number of bets: six effects for each score.
+pub const BETS: usize = SCORES * EFFECTS.len();
+
+/// Number of bets on safety, for each bucket's bound.
+pub const SAFETY_BETS: usize = EFFECTS.len();
 
 /// Share of the largest bet that could lose everything in one interval. All of it would risk a wealth of 0.
 const BOLDNESS: f64 = 0.9;
@@ -128,10 +134,25 @@ pub struct Past {
 
 /// A score with its mean and variance under the past's distribution.
 #[derive(Debug, Clone, PartialEq)]
-struct Score {
+pub struct Score {
     by_bucket: Vec<f64>,
     centre: f64,
     variance: f64,
+}
+
+/// The scores of an interval, all from its past.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores([Score; SCORES]);
+
+/// An interval of one stratum, for evidence of safety.
+#[derive(Debug, Clone, Copy)]
+pub struct Stratum<'a> {
+    /// What was seen of the stratum before.
+    pub past: &'a Past,
+    /// The canary's counts per bucket.
+    pub canary: &'a [u64],
+    /// The stable version's.
+    pub stable: &'a [u64],
 }
 
 impl Past {
@@ -161,15 +182,10 @@ impl Past {
     /// Logarithms of the factors of an interval for evidence that the canary is slower by more than `margin`, a bet each. All
     /// 0 while there is no past.
     pub fn ln_factors(&self, canary: &[u64], stable: &[u64], margin: f64) -> [f64; BETS] {
-        let scores = self.scores(canary.len().max(stable.len()));
-        let by_score = scores
-            .iter()
-            .flat_map(|score| score.ln_factors(canary, stable, EFFECTS, margin));
-        let mut factors = [0.0; BETS];
-        for (place, factor) in factors.iter_mut().zip(by_score) {
-            *place = factor;
-        }
-        factors
+        self.scores(canary.len().max(stable.len()))
+            .map_or([0.0; BETS], |scores| {
+                scores.ln_factors(canary, stable, [margin; SCORES])
+            })
     }
 
     /// As [`ln_factors`](Self::ln_factors), and absorbs both arms afterwards: no interval is scored by itself.
@@ -180,26 +196,13 @@ impl Past {
         factors
     }
 
-    /// Logarithms of the factors of an interval for evidence that the share of requests above bucket `above` exceeds the
-    /// stable one by *less* than `margin`, a bet for each effect.
-    pub fn ln_safety_factors(
-        &self,
-        canary: &[u64],
-        stable: &[u64],
-        above: usize,
-        margin: f64,
-    ) -> [f64; EFFECTS.len()] {
-        let score = self.exceedance(above, canary.len().max(stable.len()));
-        score.ln_factors(canary, stable, EFFECTS.map(|effect| -effect), margin)
-    }
-
-    /// Ridits, then exceedance of the tails. None where all of the past shares a bucket: nothing can be scored by it.
-    fn scores(&self, buckets: usize) -> Vec<Score> {
+    /// Ridits, then exceedance of the tails, over so many buckets. None while there is no past to score by.
+    pub fn scores(&self, buckets: usize) -> Option<Scores> {
         if self.is_empty() {
-            return Vec::new();
+            return None;
         }
-        let tails = TAILS.map(|tail| self.exceedance(self.quantile(tail), buckets));
-        std::iter::once(self.ridit(buckets)).chain(tails).collect()
+        let [median, ninth, last] = TAILS.map(|tail| self.exceedance(self.quantile(tail), buckets));
+        Some(Scores([self.ridit(buckets), median, ninth, last]))
     }
 
     /// Share of the past below a bucket, and half of that in it: the ridit of Bross (1958).
@@ -254,6 +257,8 @@ impl Past {
         };
         let centre = mean(&|g| g);
         let variance = mean(&|g| (g - centre) * (g - centre));
+        // A past that has seen one value only does not say that there is no other: one request more, half of it there.
+        let variance = variance.max(0.25 / (all + 1.0));
         Score {
             by_bucket,
             centre,
@@ -262,7 +267,95 @@ impl Past {
     }
 }
 
+impl Scores {
+    /// Logarithms of the factors of an interval, a bet each, with a margin for each score: the tolerated difference of its
+    /// means.
+    pub fn ln_factors(
+        &self,
+        canary: &[u64],
+        stable: &[u64],
+        margins: [f64; SCORES],
+    ) -> [f64; BETS] {
+        let scores = self.0.iter().zip(margins);
+        let by_score =
+            scores.flat_map(|(score, margin)| score.ln_factors(canary, stable, EFFECTS, margin));
+        let mut factors = [0.0; BETS];
+        for (place, factor) in factors.iter_mut().zip(by_score) {
+            *place = factor;
+        }
+        factors
+    }
+
+    /// Ridits, then the tails from the median outwards.
+    pub const fn each(&self) -> &[Score; SCORES] {
+        &self.0
+    }
+}
+
+/// Logarithms of the factors of an interval for evidence that, over all strata, the share of the canary's requests above
+/// bucket `above` exceeds the stable one by *less* than `margin`; a bet for each effect.
+///
+/// One bet `ε < 0` is made on all strata alike, which makes the claim one about the canary's traffic as it is:
+/// `Σ N_c (μ_c − μ_s − δ) ≥ 0` is refuted. A product of bets chosen for each stratum would let a good one hide a bad one.
+/// 0 while a stratum has no past, for its part.
+pub fn ln_safety_factors(strata: &[Stratum<'_>], above: usize, margin: f64) -> [f64; SAFETY_BETS] {
+    let scored: Vec<_> = strata
+        .iter()
+        .filter(|stratum| !stratum.past.is_empty())
+        .filter_map(
+            |Stratum {
+                 past,
+                 canary,
+                 stable,
+             }| {
+                let score = past.exceedance(above, canary.len().max(stable.len()));
+                let scored = Scored::new(canary, stable, &score.by_bucket, score.centre)?;
+                Some((score.variance, scored))
+            },
+        )
+        .collect();
+    // The average variance and traffic ratio over the canary's requests; each stratum bounds the bet.
+    let requests: f64 = scored.iter().map(|(_, scored)| scored.canary).sum();
+    if requests <= 0.0 {
+        return [0.0; SAFETY_BETS];
+    }
+    let spread: f64 = scored
+        .iter()
+        .map(|(variance, scored)| scored.canary * variance.sqrt() * (1.0 + scored.ratio))
+        .sum::<f64>()
+        / requests;
+    let most = BOLDNESS
+        * scored
+            .iter()
+            .map(|(_, scored)| scored.boldest(-1.0))
+            .fold(f64::INFINITY, f64::min);
+    EFFECTS.map(|effect| {
+        let bet = -(2.0 * effect / spread).min(most);
+        scored
+            .iter()
+            .map(|(_, scored)| scored.ln_factor(bet, margin))
+            .sum()
+    })
+}
+
 impl Score {
+    /// Difference of the mean score of some requests from that of others, and the variance of the score among the latter (half
+    /// a request is taken to be elsewhere, so that it is never 0). None without requests in either.
+    pub fn difference(&self, some: &[u64], others: &[u64]) -> Option<(f64, f64)> {
+        let moment = |counts: &[u64], value: &dyn Fn(f64) -> f64| {
+            let weighted = self.by_bucket.iter().zip(counts);
+            let sum: f64 = weighted.map(|(score, n)| value(*score) * count(*n)).sum();
+            sum / total(counts)
+        };
+        let (n, m) = (total(some), total(others));
+        let mean = moment(others, &|score| score);
+        let variance = moment(others, &|score| (score - mean) * (score - mean));
+        (n > 0.0 && m > 0.0).then(|| {
+            let difference = moment(some, &|score| score) - mean;
+            (difference, variance.max(0.25 / (m + 1.0)))
+        })
+    }
+
     /// The factors for some effects, whose sign is the direction of the bet.
     ///
     /// The bet `Δ·2√v/(v(1 + κ))` is the one that grows fastest when the effect is Δ·2√v, kept within what can't lose all.
@@ -273,9 +366,7 @@ impl Score {
         effects: [f64; N],
         margin: f64,
     ) -> [f64; N] {
-        let scored = Scored::new(canary, stable, &self.by_bucket, self.centre)
-            .filter(|_| self.variance > 0.0);
-        let Some(scored) = scored else {
+        let Some(scored) = Scored::new(canary, stable, &self.by_bucket, self.centre) else {
             return [0.0; N];
         };
         effects.map(|effect| {
@@ -314,11 +405,34 @@ mod tests {
     }
 
     #[test]
-    fn a_past_in_one_bucket_bets_nothing() {
+    fn a_past_in_one_bucket_still_bets_on_what_leaves_it() {
         let mut past = Past::default();
         past.absorb(&[0, 100]);
-        let factors = past.ln_factors(&[0, 5], &[0, 50], 0.0);
-        assert!(factors.iter().all(|factor| factor.abs() < f64::EPSILON));
+        let best = |canary: &[u64]| {
+            let factors = past.ln_factors(canary, &[0, 50, 0], 0.0);
+            factors.into_iter().fold(f64::NEG_INFINITY, f64::max)
+        };
+        assert!(best(&[0, 0, 5]) > 1.0);
+        assert!(best(&[0, 5, 0]).abs() < f64::EPSILON);
+    }
+
+    #[test]
+    fn a_good_stratum_does_not_hide_a_bad_one() {
+        let mut past = Past::default();
+        past.absorb(&[900, 100]);
+        let stable = [9000, 1000];
+        let stratum = |canary| Stratum {
+            past: &past,
+            canary,
+            stable: &stable,
+        };
+        let evidence = |strata: &[Stratum<'_>]| {
+            let factors = ln_safety_factors(strata, 0, 0.05);
+            factors.into_iter().fold(f64::NEG_INFINITY, f64::max)
+        };
+        let (good, bad) = ([950, 50], [700, 300]);
+        assert!(evidence(&[stratum(&good)]) > 5.0);
+        assert!(evidence(&[stratum(&good), stratum(&bad)]) < 0.0);
     }
 
     #[test]
@@ -386,7 +500,12 @@ mod tests {
                         ln_probability(slow_canary, 8, 0.3) + ln_probability(slow_stable, 12, 0.2);
                     let canary = [8 - slow_canary, slow_canary];
                     let stable = [12 - slow_stable, slow_stable];
-                    let factor = past.ln_safety_factors(&canary, &stable, 0, 0.1)[bet];
+                    let stratum = Stratum {
+                        past: &past,
+                        canary: &canary,
+                        stable: &stable,
+                    };
+                    let factor = ln_safety_factors(&[stratum], 0, 0.1)[bet];
                     sum += (ln_p + factor).exp();
                 }
             }

@@ -62,6 +62,28 @@ impl Interval {
     }
 }
 
+/// Factors by which the canary's events are tilted down to prove that it is within its margin.
+pub const WITHIN: [f64; 8] = [0.98, 0.95, 0.9, 0.8, 0.65, 0.5, 0.3, 0.1];
+
+impl Interval {
+    /// Logarithm of the interval's factor for evidence that the canary is *within* the margin, for a tilt `x` in (0, 1):
+    /// `x^c · (1 + rκ(1 − x))^s · exp(N_c·δ·(1 − x))` with `κ = N_c/N_s`.
+    ///
+    /// With one tilt for all strata, its expectation is at most `exp{(1 − x)·Σ N_c·(r·p_s + δ − p_c)}`: what is refuted is that
+    /// the canary, over the traffic that it has, has more events than the margin allows. Tilts that differ by stratum (as
+    /// those of [`ln_factor`](Self::ln_factor) do where κ differs) would let a good one hide a bad one. 0 where an arm is empty.
+    pub fn ln_factor_within(&self, margin: Margin, x: f64) -> f64 {
+        if self.canary_exposure == 0 || self.stable_exposure == 0 {
+            return 0.0;
+        }
+        let (canary, stable) = (count(self.canary_exposure), count(self.stable_exposure));
+        let less = 1.0 - x;
+        count(self.canary) * x.ln()
+            + count(self.stable) * (margin.ratio * canary / stable * less).ln_1p()
+            + canary * margin.increase * less
+    }
+}
+
 /// The e-process: a uniform mixture over alternatives.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tilt<'a> {
@@ -173,7 +195,13 @@ mod tests {
     }
 
     /// Expectation of a factor when both arms are at the edge of the null hypothesis, by enumeration.
-    fn expectation(canary_n: u64, stable_n: u64, stable_rate: f64, margin: Margin, a: f64) -> f64 {
+    fn expectation(
+        canary_n: u64,
+        stable_n: u64,
+        stable_rate: f64,
+        margin: Margin,
+        ln_factor: impl Fn(&Interval) -> f64,
+    ) -> f64 {
         let canary_rate = margin.ratio.mul_add(stable_rate, margin.increase);
         let mut sum = 0.0;
         for canary in 0..=canary_n {
@@ -186,10 +214,26 @@ mod tests {
                 };
                 let ln_p = ln_probability(canary, canary_n, canary_rate)
                     + ln_probability(stable, stable_n, stable_rate);
-                sum += (ln_p + interval.ln_factor(margin, a)).exp();
+                sum += (ln_p + ln_factor(&interval)).exp();
             }
         }
         sum
+    }
+
+    #[test]
+    fn nothing_is_expected_to_prove_a_canary_at_its_margin_safe() {
+        let mut largest = f64::NEG_INFINITY;
+        for (canary, stable) in [(3, 5), (10, 10), (4, 36), (30, 2)] {
+            for (rate, ratio, increase) in [(1e-4, 2.0, 0.0), (0.01, 1.5, 0.01), (0.2, 2.0, 0.1)] {
+                let margin = Margin { ratio, increase };
+                for x in WITHIN {
+                    let within = |one: &Interval| one.ln_factor_within(margin, x);
+                    let expected = expectation(canary, stable, rate, margin, within);
+                    largest = largest.max(expected.ln());
+                }
+            }
+        }
+        assert!(largest <= 1e-9, "{largest}");
     }
 
     #[test]
@@ -201,8 +245,12 @@ mod tests {
                     for increase in [0.0, 0.01, 0.1] {
                         for a in WORSE.into_iter().chain(BETTER) {
                             let margin = Margin { ratio, increase };
-                            largest =
-                                largest.max(expectation(canary, stable, rate, margin, a).ln());
+                            largest = largest.max(
+                                expectation(canary, stable, rate, margin, |one| {
+                                    one.ln_factor(margin, a)
+                                })
+                                .ln(),
+                            );
                         }
                     }
                 }

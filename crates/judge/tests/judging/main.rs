@@ -2,5 +2,7 @@
 
 mod world;
 mod verdicts;
+mod hostile;
+mod pods;
 mod laws;
 mod rates;

@@ -84,7 +84,7 @@ fn a_tail_that_ranks_are_blind_to_fails_and_is_named() {
     starts_and_contains(
         &verdict.reason,
         "latency: ",
-        &["of canary requests, ", " of stable ("],
+        &["of canary requests, ", " of stable"],
     );
 }
 

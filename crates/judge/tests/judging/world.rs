@@ -74,6 +74,7 @@ pub(crate) fn cell(version: &Version, random: &mut Rng) -> Counts {
         requests: version.requests,
         errors: u64::try_from(errors).expect("few errors"),
         latency,
+        ..Counts::default()
     }
 }
 
