@@ -47,6 +47,8 @@ pub(crate) struct LatencyState {
     guard: LatencyGuard,
     budget: Budget,
     layout: Option<Layout>,
+    /// Where the canary's buckets go when it is made faster by the tolerated slowdown.
+    faster: Vec<usize>,
     together: Evidence,
     single: BTreeMap<String, Single>,
     /// Evidence per bucket's bound that the canary stays within the tolerated exceedance.
@@ -118,6 +120,7 @@ impl LatencyState {
             guard: guard.clone(),
             budget: Budget::new(alpha),
             layout: None,
+            faster: Vec::new(),
             together: Evidence::default(),
             single: BTreeMap::new(),
             within: Vec::new(),
@@ -170,8 +173,7 @@ impl LatencyState {
 
     fn take(&mut self, stratum: &str, arms: &Arms, layout: &Layout, terms: &Terms) {
         let [canary, stable] = arms;
-        let places = layout.faster(self.guard.max_slowdown.unwrap_or(0.0));
-        let faster = moved(canary, &places);
+        let faster = moved(canary, &self.faster);
         let single = self.single.entry(stratum.to_owned()).or_default();
         if let Some(scores) = single.past.scores(layout.buckets()) {
             let factors = scores.ln_factors(&faster, stable, terms.margins);
@@ -248,7 +250,7 @@ impl LatencyState {
                 }
             }
         }
-        for (stratum, pods) in stable {
+        for (stratum, pods) in stable.into_iter().filter(|(_, pods)| pods.len() > 1) {
             let past = self.single.get(stratum).map(|single| &single.past);
             let scores = past.and_then(|past| past.scores(layout.buckets()));
             if let (Some(scores), Some([_, all])) = (scores, strata.get(stratum)) {
@@ -314,18 +316,19 @@ impl LatencyState {
             common = met;
         }
         let common = common?;
-        self.coarsen(&common);
-        self.layout = Some(common.clone());
+        if self.layout.as_ref() != Some(&common) {
+            self.coarsen(&common);
+            self.faster = common.faster(self.guard.max_slowdown.unwrap_or(0.0));
+            self.layout = Some(common.clone());
+        }
         Some(common)
     }
 
-    /// Brings what was seen so far into a coarser layout. Wealth won with the finer one is kept: it was won fairly.
+    /// Brings what was seen so far into another layout, coarser than any before. Wealth won with the finer one is kept: it was won fairly.
     fn coarsen(&mut self, common: &Layout) {
-        let bounds = common.buckets().saturating_sub(1);
-        let Some(layout) = self.layout.as_ref().filter(|layout| *layout != common) else {
-            if self.layout.is_none() {
-                self.within = vec![Mixture::new(SAFETY_BETS); bounds];
-            }
+        // Which bound a mixture was for is lost: safety starts again.
+        self.within = vec![Mixture::new(SAFETY_BETS); common.buckets().saturating_sub(1)];
+        let Some(layout) = &self.layout else {
             return;
         };
         for counts in self.sums.iter_mut().chain(self.canary_pods.values_mut()) {
@@ -337,8 +340,6 @@ impl LatencyState {
                 .past
                 .coarsened(|counts| layout.coarsen(counts, common));
         }
-        // Which bound a mixture was for is lost: safety starts again.
-        self.within = vec![Mixture::new(SAFETY_BETS); bounds];
     }
 
     pub(crate) fn decision(&self) -> Decision {
