@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::SourceError;
 use crate::config::{PrometheusConfig, without_user};
+use crate::resolver::Resolver;
 
 /// The largest body we hold: minutes of raw samples of some hundred pods.
 pub(crate) const BODY_BYTES: usize = 32 << 20;
@@ -145,16 +146,16 @@ impl Http {
         if let Some(client) = self.built.get() {
             return Ok(client);
         }
-        let client = build(&self.config)?;
+        let client = build(&self.config, Resolver::system(self.config.timeout))?;
         Ok(self.built.get_or_init(|| client))
     }
 }
 
 /// Redirects are not followed: a token must not travel to another host.
-fn build(config: &PrometheusConfig) -> Result<Client, SourceError> {
+fn build(config: &PrometheusConfig, resolver: Resolver) -> Result<Client, SourceError> {
     Client::builder()
         .tls_backend_preconfigured(tls(config)?)
-        .hickory_dns(true)
+        .dns_resolver(resolver)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
         .pool_idle_timeout(Duration::from_secs(90))
@@ -226,5 +227,45 @@ fn unreadable(what: &'static str, path: &Path, cause: impl std::fmt::Display) ->
         what,
         path: path.display().to_string(),
         cause: cause.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::UdpSocket;
+
+    /// What comes of asking a host where the one name server says nothing.
+    async fn unnamed(host: &str) -> SourceError {
+        let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("resolv.conf"), "nameserver 127.0.0.1\n").unwrap();
+        let port = silent.local_addr().unwrap().port();
+        let resolver = Resolver::of(dir.path(), port, Duration::from_millis(50));
+        let config = PrometheusConfig::at(format!("http://{host}:1"));
+        let http = Http::new(config.clone());
+        http.built.set(build(&config, resolver).unwrap()).unwrap();
+        let url = Url::parse(&config.address).unwrap();
+        http.get(url, "up").await.err().unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_name_server_that_is_down_is_told_from_a_server_that_is() {
+        let error = unnamed("prometheus").await;
+        assert!(matches!(error, SourceError::Unreachable { .. }), "{error}");
+        assert!(error.is_transient());
+        assert!(
+            error
+                .to_string()
+                .contains("no answer from name server 127.0.0.1")
+        );
+    }
+
+    #[tokio::test]
+    async fn addresses_and_localhost_need_no_name_server() {
+        for host in ["127.0.0.1", "[::1]", "localhost"] {
+            let error = unnamed(host).await.to_string();
+            assert!(!error.contains("DNS"), "{error}");
+        }
     }
 }

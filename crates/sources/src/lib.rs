@@ -12,6 +12,7 @@ pub mod increase;
 pub mod reply;
 mod cells;
 mod client;
+mod resolver;
 pub mod prometheus;
 pub mod scrape;
 
