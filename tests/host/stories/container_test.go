@@ -47,6 +47,20 @@ func TestFromAnEmptyReadOnlyRootItReachesPrometheusByName(t *testing.T) {
 	}
 }
 
+func TestWhatEtcHostsKnowsNeedsNoNameServer(t *testing.T) {
+	if !container.Enter(t) {
+		return
+	}
+	names := container.ServeNames(t, service)
+	root := container.ReadOnly(t, plugin.Binary(t), kubelet)
+	for _, host := range []string{"prometheus-alias", "localhost"} {
+		judgesFrom(t, root, host)
+	}
+	if asked := names.Asked(); len(asked) != 0 {
+		t.Errorf("the name server was asked for %q: whoever serves it decides where the query goes", asked)
+	}
+}
+
 func TestInAnEmptyRootOfItsOwnItWritesNothingOutsideTMPDIR(t *testing.T) {
 	if !container.Enter(t) {
 		return
