@@ -1,6 +1,7 @@
 //! The shapes of a window, as the judge reads them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 /// The two versions that a canary analysis compares.
@@ -10,6 +11,15 @@ pub enum Arm {
     Canary,
     /// The version that serves now.
     Stable,
+}
+
+impl fmt::Display for Arm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Canary => "canary",
+            Self::Stable => "stable",
+        })
+    }
 }
 
 /// Latency counts of one cell in one interval, not cumulative.

@@ -144,7 +144,7 @@ fn seen(arm: Arm, span: Span, observed: &Observed) -> Result<(), Missing> {
         let times = || wanted.iter().flat_map(times);
         if !wanted.is_empty() && !times().any(|t| span.holds(t)) {
             return Err(Missing(format!(
-                "the {what} of {arm:?} has no sample in the interval: not scraped, or the pods are gone"
+                "the {what} of {arm} has no sample in the interval: not scraped, or the pods are gone"
             )));
         }
     }
@@ -761,6 +761,23 @@ mod tests {
             let expected = born.then(|| vec![7]);
             assert_eq!(fresh(up, neighbour), expected, "{up:?}");
         }
+    }
+
+    #[test]
+    fn an_arm_without_a_sample_in_the_interval_is_missing() {
+        let span = Span {
+            from_ms: 1_000_000,
+            to_ms: 1_030_000,
+        };
+        let gone = Observed {
+            total: vec![series(&[], &[(990.0, "7")])],
+            ..Observed::default()
+        };
+        let Missing(why) = seen(Arm::Canary, span, &gone).unwrap_err();
+        assert!(
+            why.starts_with("the request counter of canary has no sample"),
+            "{why}"
+        );
     }
 
     #[test]

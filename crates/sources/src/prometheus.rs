@@ -251,16 +251,16 @@ fn absence(arm: Arm, selector: &Selector, known: bool, up: bool) -> String {
     let name = selector.name();
     match (known, up) {
         (false, false) => format!(
-            "no series is named {name}, and no pod of {arm:?} is scraped: check the metric's name and the arm's matchers"
+            "no series is named {name}, and no pod of {arm} is scraped: check the metric's name and the arm's matchers"
         ),
         (false, true) => format!(
-            "no series is named {name}, though pods of {arm:?} are scraped: check the name, or there was no traffic yet"
+            "no series is named {name}, though pods of {arm} are scraped: check the name, or there was no traffic yet"
         ),
         (true, false) => format!(
-            "{name} exists, but the matchers of {arm:?} select no series of it: check them, or its pods are not scraped yet"
+            "{name} exists, but the matchers of {arm} select no series of it: check them, or its pods are not scraped yet"
         ),
         (true, true) => {
-            format!("pods of {arm:?} are scraped but show no {name}: no traffic reached them yet")
+            format!("pods of {arm} are scraped but show no {name}: no traffic reached them yet")
         }
     }
 }
