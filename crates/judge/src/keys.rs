@@ -39,7 +39,8 @@ impl<'a> Keys<'a> {
     /// Opens the object at `path` (empty for the outermost), which may have the keys `known` and no others.
     pub fn open(path: &str, value: &'a Value, known: &[&str]) -> Result<Self, PolicyError> {
         let Value::Object(map) = value else {
-            let problem = format!("expected an object with {}, got {value}", known.join(", "));
+            let (known, got) = (known.join(", "), kind(value));
+            let problem = format!("expected an object with {known}, got {got}");
             return Err(PolicyError {
                 path: path.to_owned(),
                 problem,
@@ -85,7 +86,7 @@ impl<'a> Keys<'a> {
     pub fn text(&self, key: &str) -> Result<String, PolicyError> {
         match self.value(key) {
             Some(Value::String(text)) if !text.trim().is_empty() => Ok(text.clone()),
-            Some(other) => Err(self.error(key, format!("expected a text, got {other}"))),
+            Some(other) => Err(self.error(key, format!("expected a text, got {}", kind(other)))),
             None => Err(self.error(key, "is missing")),
         }
     }
@@ -143,15 +144,28 @@ impl<'a> Keys<'a> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        let text = match value {
-            Value::String(text) => text.trim().to_owned(),
-            Value::Number(_) | Value::Bool(_) => value.to_string(),
-            Value::Null | Value::Array(_) | Value::Object(_) => String::new(),
+        let (text, got) = match value {
+            Value::String(text) => (text.trim().to_owned(), value.to_string()),
+            Value::Number(_) | Value::Bool(_) => (value.to_string(), value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => (String::new(), kind(value).into()),
         };
         match parse(&text) {
             Some(parsed) => Ok(Some(parsed)),
-            None => Err(self.error(key, format!("expected {expected}, got {value}"))),
+            None => Err(self.error(key, format!("expected {expected}, got {got}"))),
         }
+    }
+}
+
+/// What a value is, without what it says: anything may have been filled in from a Secret.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(text) if text.trim().is_empty() => r#""""#,
+        Value::String(_) => "a text",
+        Value::Number(_) => "a number",
+        Value::Bool(_) => "true or false",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+        Value::Null => "null",
     }
 }
 
@@ -165,5 +179,45 @@ fn unknown_key(unknown: &str, known: &[&str]) -> String {
     match closest.filter(|key| similarity(key) >= SIMILAR) {
         Some(key) => format!("unknown key, did you mean {key}?"),
         None => format!("unknown key, known are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_kind_is_named_by_its_kind_alone() {
+        let secret = json!(["hush"]);
+        for (value, got) in [
+            (json!("hush"), "a text"),
+            (secret.clone(), "a list"),
+            (json!(8_472_910), "a number"),
+        ] {
+            let error = Keys::open("source", &value, &["prometheus"]).unwrap_err();
+            let expected = format!("source: expected an object with prometheus, got {got}");
+            assert_eq!(error.to_string(), expected);
+        }
+        let object =
+            json!({"file": {"token": "hush"}, "timeout": {"token": "hush"}, "pin": 8_472_910});
+        let keys = Keys::open("", &object, &["file", "timeout", "pin"]).unwrap();
+        for (error, expected) in [
+            (
+                keys.text("file").unwrap_err(),
+                "file: expected a text, got an object",
+            ),
+            (
+                keys.text("pin").unwrap_err(),
+                "pin: expected a text, got a number",
+            ),
+            (
+                keys.duration("timeout").unwrap_err(),
+                "timeout: expected a duration such as 30s or 1h30m, got an object",
+            ),
+        ] {
+            assert_eq!(error.to_string(), expected);
+        }
     }
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -86,10 +88,7 @@ impl Http {
         }
         match &self.config.bearer_token_file {
             // Read for every call: the file is rotated under us.
-            Some(path) => {
-                Ok(request
-                    .bearer_auth(String::from_utf8_lossy(&read("bearer token", path)?).trim()))
-            }
+            Some(path) => Ok(request.header(AUTHORIZATION, bearer(path)?)),
             None => Ok(request),
         }
     }
@@ -174,10 +173,10 @@ fn tls(config: &PrometheusConfig) -> Result<ClientConfig, SourceError> {
     match &config.client_identity {
         None => Ok(builder.with_no_client_auth()),
         Some((chain, key)) => {
-            let key_der = PrivateKeyDer::from_pem_slice(&read("client key", key)?)
-                .map_err(|e| unreadable("client key", key, e))?;
+            let key = PrivateKeyDer::from_pem_slice(&read("clientKey", key)?)
+                .map_err(|e| not_pem("clientKey", "private key", &e))?;
             builder
-                .with_client_auth_cert(certificates("client certificate", chain)?, key_der)
+                .with_client_auth_cert(certificates("clientCertificate", chain)?, key)
                 .map_err(unusable)
         }
     }
@@ -188,7 +187,7 @@ fn roots(config: &PrometheusConfig) -> Result<RootCertStore, SourceError> {
     let mut store = RootCertStore::empty();
     match &config.ca {
         Some(path) => {
-            store.add_parsable_certificates(certificates("CA bundle", path)?);
+            store.add_parsable_certificates(certificates("ca", path)?);
         }
         None if config.address.starts_with("https:") => {
             store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -204,34 +203,54 @@ fn roots(config: &PrometheusConfig) -> Result<RootCertStore, SourceError> {
     Ok(store)
 }
 
+fn bearer(path: &Path) -> Result<HeaderValue, SourceError> {
+    let token = read("bearerTokenFile", path)?;
+    let value = [b"Bearer ", token.trim_ascii()].concat();
+    HeaderValue::try_from(value).map_err(|unprintable| SourceError::File {
+        key: "bearerTokenFile",
+        cause: format!("it should hold a token in one line: {unprintable}"),
+    })
+}
+
 fn certificates(
-    what: &'static str,
+    key: &'static str,
     path: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, SourceError> {
-    let pem = read(what, path)?;
-    let found = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|e| unreadable(what, path, e))?;
+    let pem = read(key, path)?;
+    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<Result<_, _>>()
+        .map_err(|e| not_pem(key, "certificate", &e))?;
     if found.is_empty() {
-        return Err(unreadable(what, path, "it holds no PEM certificate"));
+        return Err(not_pem(key, "certificate", &pem::Error::NoItemsFound));
     }
     Ok(found)
 }
 
-fn read(what: &'static str, path: &Path) -> Result<Vec<u8>, SourceError> {
-    std::fs::read(path).map_err(|e| unreadable(what, path, e))
+fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, SourceError> {
+    std::fs::read(path).map_err(|e| SourceError::File {
+        key,
+        cause: e.to_string(),
+    })
 }
 
-fn unreadable(what: &'static str, path: &Path, cause: impl std::fmt::Display) -> SourceError {
+/// Some of the parser's errors quote the file, which may be a key without its line breaks.
+fn not_pem(key: &'static str, what: &str, error: &pem::Error) -> SourceError {
+    let why = match error {
+        pem::Error::NoItemsFound => "none is there",
+        pem::Error::MissingSectionEnd { .. } => "its end is missing",
+        pem::Error::Base64Decode(_) => "it is no base64",
+        _ => "its first line is wrong; are the line breaks lost?",
+    };
     SourceError::File {
-        what,
-        path: path.display().to_string(),
-        cause: cause.to_string(),
+        key,
+        cause: format!("it should hold a PEM {what}, but {why}"),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use tokio::net::UdpSocket;
 
@@ -258,6 +277,58 @@ mod tests {
             error
                 .to_string()
                 .contains("no answer from name server 127.0.0.1")
+        );
+    }
+
+    /// What comes of asking with a file of this content.
+    async fn with_file(content: &str, set: fn(&mut PrometheusConfig, PathBuf)) -> SourceError {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, content).unwrap();
+        let mut config = PrometheusConfig::at("http://127.0.0.1:1");
+        set(&mut config, path);
+        let url = Url::parse(&config.address).unwrap();
+        Http::new(config).get(url, "up").await.err().unwrap()
+    }
+
+    #[tokio::test]
+    async fn files_that_hold_something_else_are_named_by_their_key_and_not_quoted() {
+        let token = |config: &mut PrometheusConfig, path| config.bearer_token_file = Some(path);
+        let ca = |config: &mut PrometheusConfig, path| config.ca = Some(path);
+        let key = |config: &mut PrometheusConfig, path: PathBuf| {
+            config.client_identity = Some((path.clone(), path));
+        };
+        for (content, set, said) in [
+            ("hush\nhush", token as fn(&mut _, _), "a token in one line"),
+            ("hush", ca, "`source.prometheus.ca`"),
+            ("", ca, "a PEM certificate, but none is there"),
+            ("hush", key, "a PEM private key, but none is there"),
+            (
+                "-----BEGIN PRIVATE KEY-----\nhush",
+                key,
+                "its end is missing",
+            ),
+            (
+                "-----BEGIN PRIVATE KEY----- hush",
+                key,
+                "are the line breaks lost?",
+            ),
+        ] {
+            let error = with_file(content, set).await;
+            assert!(matches!(error, SourceError::File { .. }), "{error}");
+            let shown = format!("{error} {error:?}");
+            assert!(shown.contains(said) && !shown.contains("hush"), "{shown}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_secret_in_the_place_of_a_path_is_not_shown() {
+        let set = |config: &mut PrometheusConfig, _| config.bearer_token_file = Some("hush".into());
+        let error = with_file("", set).await;
+        let shown = format!("{error} {error:?}");
+        assert!(
+            shown.contains("bearerTokenFile") && !shown.contains("hush"),
+            "{shown}"
         );
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::Value;
 use temper_judge::{Keys, PolicyError};
 
@@ -154,12 +155,26 @@ fn headers(keys: &Keys<'_>) -> Result<BTreeMap<String, String>, PolicyError> {
     let Some(value) = keys.value("headers") else {
         return Ok(BTreeMap::new());
     };
-    let header =
-        |(name, value): (&String, &Value)| Some((name.clone(), value.as_str()?.to_owned()));
-    value
-        .as_object()
-        .and_then(|map| map.iter().map(header).collect())
-        .ok_or_else(|| keys.error("headers", "must map names to texts"))
+    let refuse = |why: &str| keys.error("headers", why);
+    let map = value.as_object().ok_or_else(|| refuse(NO_HEADERS))?;
+    map.iter()
+        .map(|(name, value)| header(name, value).map_err(refuse))
+        .collect()
+}
+
+const NO_HEADERS: &str = "must map names to texts";
+
+fn header(name: &str, value: &Value) -> Result<(String, String), &'static str> {
+    let value = value.as_str().ok_or(NO_HEADERS)?;
+    if HeaderName::try_from(name).is_err() {
+        return Err("a name has a character that no header's may have, such as a space or a colon");
+    }
+    if HeaderValue::try_from(value).is_err() {
+        return Err(
+            "a value has a character that none may have; does its Secret end in a line break?",
+        );
+    }
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 fn addresses(keys: &Keys<'_>, key: &str) -> Result<Vec<String>, PolicyError> {
@@ -202,6 +217,29 @@ mod tests {
             !shown.contains("hush") && !shown.contains("pass") && shown.contains("X-Key"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn no_error_shows_what_may_be_a_secret() {
+        for (key, value) in [
+            ("headers", json!("hush")),
+            ("headers", json!(["hush"])),
+            ("headers", json!({"X-Key": ["hush"]})),
+            ("headers", json!({"X-Key": "hush\n"})),
+            ("headers", json!({"X Key": "hush"})),
+            ("bearerTokenFile", json!(["hush"])),
+            ("clientKey", json!({"key": "hush"})),
+            ("timeout", json!({"key": "hush"})),
+            ("address", json!(["http://me:hush@prometheus"])),
+        ] {
+            let value = json!({"prometheus": {"address": "http://x", (key): value}});
+            let error = SourceConfig::from_json(&value).unwrap_err().to_string();
+            assert!(error.contains(key) && !error.contains("hush"), "{error}");
+        }
+        for value in [json!("http://hush"), json!({"prometheus": "http://hush"})] {
+            let error = SourceConfig::from_json(&value).unwrap_err().to_string();
+            assert!(!error.contains("hush"), "{error}");
+        }
     }
 
     #[test]

@@ -17,14 +17,14 @@ pub enum SourceError {
         /// What is wrong and what to write.
         why: String,
     },
-    /// A file named by the configuration cannot be read.
-    #[error("cannot read the {what} {path}: {cause}; check that it is mounted and readable")]
+    /// A file named by the configuration cannot be read. Its name is not shown: people write the secret itself there.
+    #[error(
+        "cannot read the file that `source.prometheus.{key}` names: {cause}; check that it is mounted and readable"
+    )]
     File {
-        /// What the file is for.
-        what: &'static str,
-        /// Where it should be.
-        path: String,
-        /// The operating system's or parser's words.
+        /// The key that names the file.
+        key: &'static str,
+        /// The operating system's words, or what the file should hold.
         cause: String,
     },
     /// The server could not be reached: refused, unknown name, TLS.
