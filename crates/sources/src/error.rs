@@ -17,6 +17,15 @@ pub enum SourceError {
         /// What is wrong and what to write.
         why: String,
     },
+    /// A label of the strata or of the pods cannot be one.
+    #[error(
+        "cannot use the label `{label}` for strata or pods: write the bare name of a label, such as route or http_route, with \
+         letters, digits and _ only and no digit first"
+    )]
+    Label {
+        /// The text as configured.
+        label: String,
+    },
     /// A file named by the configuration cannot be read. Its name is not shown: people write the secret itself there.
     #[error(
         "cannot read the file that `source.prometheus.{key}` names: {cause}; check that it is mounted and readable"
@@ -149,6 +158,7 @@ impl SourceError {
             | Self::File { .. } => true,
             Self::Config(_)
             | Self::Selector { .. }
+            | Self::Label { .. }
             | Self::TooLarge { .. }
             | Self::BadReply { .. }
             | Self::NotACount { .. }

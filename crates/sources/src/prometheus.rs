@@ -54,6 +54,7 @@ impl Prometheus {
         first_look: u32,
         boundaries: &[Timestamp],
     ) -> Result<Vec<Window>, SourceError> {
+        query.check()?;
         let spans = spans(boundaries)?;
         let mut windows = Vec::with_capacity(spans.len());
         let mut rest = spans.as_slice();

@@ -58,6 +58,7 @@ impl Scrape {
 impl Snapshot {
     /// The window from this snapshot to a later one. A pod of which either has no page makes it missing.
     pub fn window_to(&self, later: &Self, query: &Query, look: u32) -> Result<Window, SourceError> {
+        query.check()?;
         let mut pages = [self, later]
             .into_iter()
             .flat_map(|s| s.canary.iter().chain(&s.stable));

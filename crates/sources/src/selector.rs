@@ -40,6 +40,20 @@ pub struct Query {
     pub pod: String,
 }
 
+impl Query {
+    /// Refuses labels of strata and pods that no series can have: they would be empty everywhere, and all requests one
+    /// stratum.
+    pub fn check(&self) -> Result<(), SourceError> {
+        let mut labels = self.strata.iter().chain([&self.pod]);
+        match labels.find(|label| !is_label_name(label)) {
+            Some(label) => Err(SourceError::Label {
+                label: label.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Matchers {
     /// Reads `a="b",c=~"d"`; braces and a trailing comma are allowed.
     pub fn parse(text: &str) -> Result<Self, SourceError> {
@@ -279,6 +293,34 @@ mod tests {
             r#"requests_total{path="/a \"b\"",code!~"5..",hash="5c8"}"#
         );
         assert_eq!(Selector::parse("up").unwrap().to_string(), "up{}");
+    }
+
+    #[test]
+    fn labels_of_strata_and_pods_are_names() {
+        let query = |stratum: &str, pod: &str| Query {
+            errors: None,
+            latency: None,
+            canary: Matchers::default(),
+            stable: Matchers::default(),
+            strata: vec!["route".to_owned(), stratum.to_owned()],
+            pod: pod.to_owned(),
+        };
+        assert!(query("_zone2", "Pod").check().is_ok());
+        for bad in [
+            "",
+            "2xx",
+            "http.route",
+            "a:b",
+            "route=\"/u\"",
+            "{route}",
+            "größe",
+        ] {
+            for query in [query(bad, "pod"), query("zone", bad)] {
+                let error = query.check().unwrap_err().to_string();
+                assert!(error.contains(&format!("`{bad}`")), "{error}");
+                assert!(error.contains("such as route or http_route"), "{error}");
+            }
+        }
     }
 
     #[test]
