@@ -150,7 +150,9 @@ impl SourceError {
     /// Whether asking again later, with nothing changed, may succeed.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            // Prometheus gives a query that failed on the way, in one of several stores perhaps, status 422, one that was
+            // cancelled 499, and one that cannot be read 400.
+            Self::Status { status, .. } => matches!(status, 408 | 422 | 429 | 499 | 500..),
             // A mounted secret may be about to be rotated or mounted.
             Self::Unreachable { .. }
             | Self::Timeout { .. }

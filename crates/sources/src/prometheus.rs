@@ -240,10 +240,11 @@ impl Prometheus {
 fn hint(status: u16) -> &'static str {
     match status {
         300..=399 => "redirects are not followed, set `address` to where it points",
-        400 | 422 => "correct the selector",
+        400 => "correct the selector",
+        422 => "it is asked again; if this stays, narrow the selector",
         401 | 403 => "check `bearerTokenFile` and `headers`",
         404 | 405 => "check `address` and `pathPrefix`",
-        429 | 500..=599 => "it may pass, the query is asked again",
+        408 | 429 | 499 | 500..=599 => "it may pass, the query is asked again",
         _ => "check `address`",
     }
 }

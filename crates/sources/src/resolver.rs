@@ -14,6 +14,9 @@ use hickory_resolver::system_conf::parse_resolv_conf;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::time::timeout;
 
+/// What libc gives a name server by default.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Reads the files anew for every connection: there are few of those, and files change.
 #[derive(Clone, Debug)]
 pub(crate) struct Resolver {
@@ -63,10 +66,10 @@ pub(crate) enum NameError {
 }
 
 impl Resolver {
-    /// By the files of this system, for calls with some deadline: half of it may pass with names, so that a name server
-    /// that is down is told from a server that is.
+    /// By the files of this system, for calls with some deadline: no more than half of it passes with names, so that a
+    /// name server that is down is told from a server that is.
     pub(crate) fn system(deadline: Duration) -> Self {
-        Self::of(Path::new("/etc"), 53, deadline / 2)
+        Self::of(Path::new("/etc"), 53, PATIENCE.min(deadline / 2))
     }
 
     pub(crate) fn of(files: &Path, port: u16, patience: Duration) -> Self {

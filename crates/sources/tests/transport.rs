@@ -121,12 +121,19 @@ async fn http_errors_keep_their_status_and_say_whether_to_wait() {
     for (status, transient) in [
         ("401 Unauthorized", false),
         ("403 Forbidden", false),
-        ("503 Unavailable", true),
+        ("400 Bad Request", false),
+        ("404 Not Found", false),
+        ("408 Request Timeout", true),
+        ("422 Unprocessable Entity", true),
+        ("429 Too Many Requests", true),
+        ("502 Bad Gateway", true),
+        ("503 Service Unavailable", true),
     ] {
-        let error = answered(reply(status, "no")).await;
+        let error = answered(reply(status, "its own words")).await;
         let number = status.split(' ').next().unwrap();
         assert!(matches!(error, SourceError::Status { .. }), "{error}");
         assert!(error.to_string().contains(number), "{error}");
+        assert!(error.to_string().contains("its own words"), "{error}");
         assert_eq!(error.is_transient(), transient, "{error}");
     }
 }
