@@ -1,5 +1,7 @@
 //! HTTP: one request, one deadline, one bounded body. Nothing here knows what the body means.
 
+use std::error::Error;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -24,6 +26,9 @@ const SMALL_BODY_BYTES: usize = 256 << 10;
 /// Larger ones are held one at a time in the whole process, until they are read: a controller may ask for a hundred windows
 /// at once, and its memory is not ours to fill.
 static LARGE_BODY: Semaphore = Semaphore::const_new(1);
+
+/// What is shorter is hardly a secret, but may well be a part of any number or word.
+const SHORTEST_SECRET: usize = 8;
 
 /// A client that is built at its first use: an idle plugin pays for no TLS.
 #[derive(Debug)]
@@ -128,17 +133,27 @@ impl Http {
     /// The chain of causes, without the URL, which may hold a password.
     fn unreachable(&self, query: &str, error: reqwest::Error) -> SourceError {
         let error = error.without_url();
-        let mut cause = error.to_string();
-        let mut next = std::error::Error::source(&error);
-        while let Some(inner) = next {
-            cause = format!("{cause}: {inner}");
-            next = inner.source();
-        }
+        let causes: Vec<_> = causes(&error).map(ToString::to_string).collect();
         SourceError::Unreachable {
             address: self.address(),
             query: query.to_owned(),
-            cause,
+            cause: causes.join(": "),
+            hint: hint(&error),
         }
+    }
+
+    /// A server's own words without our secrets: some quote the request.
+    pub(crate) fn redacted(&self, words: &str) -> String {
+        let token = self.config.bearer_token_file.as_ref();
+        let token = token.and_then(|path| std::fs::read_to_string(path).ok());
+        let values = self.config.headers.values().chain(&token);
+        // Without a scheme: `Bearer` alone is no secret.
+        let secrets = values.filter_map(|value| value.split_whitespace().last());
+        secrets
+            .filter(|secret| secret.len() >= SHORTEST_SECRET)
+            .fold(words.to_owned(), |words, secret| {
+                words.replace(secret, "***")
+            })
     }
 
     fn client(&self) -> Result<&Client, SourceError> {
@@ -147,6 +162,30 @@ impl Http {
         }
         let client = build(&self.config, Resolver::system(self.config.timeout))?;
         Ok(self.built.get_or_init(|| client))
+    }
+}
+
+/// An error and what caused it.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |&error| error.source())
+}
+
+fn hint(error: &reqwest::Error) -> &'static str {
+    match causes(error).find_map(tls_error) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "check `ca`, and that the certificate is for the name in `address`"
+        }
+        Some(rustls::Error::AlertReceived(_)) => "check `clientCertificate` and `clientKey`",
+        _ => "check the address and that the server is up",
+    }
+}
+
+/// The TLS error that errors of input or output wrap, which do not call it their cause.
+fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    match error.downcast_ref::<io::Error>() {
+        Some(wrapper) => tls_error(wrapper.get_ref()?),
+        None => error.downcast_ref(),
     }
 }
 

@@ -37,9 +37,7 @@ pub enum SourceError {
         cause: String,
     },
     /// The server could not be reached: refused, unknown name, TLS.
-    #[error(
-        "cannot reach {address} for `{query}`: {cause}; check the address and that the server is up"
-    )]
+    #[error("cannot reach {address} for `{query}`: {cause}; {hint}")]
     Unreachable {
         /// Address without user, password and query string.
         address: String,
@@ -47,6 +45,8 @@ pub enum SourceError {
         query: String,
         /// The chain of causes.
         cause: String,
+        /// What to do.
+        hint: &'static str,
     },
     /// No whole answer within the deadline.
     #[error(

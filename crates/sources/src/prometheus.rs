@@ -218,20 +218,15 @@ impl Prometheus {
 
     fn refusal(&self, query: &str, answer: &Answer, reply: Option<Reply>) -> SourceError {
         let text = reply.map_or_else(
-            || {
-                String::from_utf8_lossy(&answer.body)
-                    .trim()
-                    .chars()
-                    .take(200)
-                    .collect()
-            },
+            || String::from_utf8_lossy(&answer.body).into_owned(),
             |r| format!("{}: {}", r.error_type, r.error),
         );
+        let text = self.http.redacted(text.trim());
         SourceError::Status {
             address: self.http.address(),
             query: query.to_owned(),
             status: answer.status,
-            text,
+            text: text.chars().take(200).collect(),
             hint: hint(answer.status),
         }
     }
