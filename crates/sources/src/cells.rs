@@ -709,6 +709,18 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_recorded_gap_is_bridged() {
+        for series in replies!("stale_back_range.json") {
+            for series in &series {
+                let count =
+                    |value: Option<&(f64, String)>| value.unwrap().1.parse::<u64>().unwrap();
+                let all = count(series.values.last()) - count(series.values.first());
+                assert_eq!(grown(&counter(&query(), series).unwrap()), [all]);
+            }
+        }
+    }
+
     fn series(labels: &[(&str, &str)], values: &[(f64, &str)]) -> Series {
         let own = |(k, v): &(&str, &str)| ((*k).to_owned(), (*v).to_owned());
         Series {
