@@ -75,6 +75,7 @@ fn query() -> anyhow::Result<Query> {
     Ok(Query {
         errors: Some((Selector::parse(TOTAL)?, Selector::parse(ERRORS)?)),
         latency: Some(Selector::parse(HISTOGRAM)?),
+        custom: Vec::new(),
         canary: everything.clone(),
         stable: everything,
         strata: vec!["handler".to_owned()],

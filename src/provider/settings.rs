@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use temper_judge::Policy;
+use temper_judge::{CustomGuard, CustomKind, Policy};
 use temper_rollouts::{ConfigurationError, DurationError, DurationString, IntOrString, Metric};
-use temper_sources::{Matchers, Query, Selector, SourceError};
+use temper_sources::{CustomQuery, Matchers, Query, Selector, SourceError};
 use thiserror::Error;
 
 use self::keys::{OWN_KEYS, hint, known, object, refuse_blanks, refuse_strangers};
@@ -189,14 +189,32 @@ fn query(own: &Own, policy: &Policy) -> Result<Query, SettingsError> {
         .latency
         .as_ref()
         .map(|guard| selector("latency.histogram", &guard.histogram));
+    let custom = policy.custom.iter().map(custom).collect::<Result<_, _>>()?;
     Ok(Query {
         errors: errors.transpose()?,
         latency: latency.transpose()?,
+        custom,
         canary: arm("arms.canary", &arms.canary)?.and(&common),
         stable: arm("arms.stable", &arms.stable)?.and(&common),
         strata: strata.clone(),
         pod: pods.clone(),
     })
+}
+
+fn custom(guard: &CustomGuard) -> Result<(String, CustomQuery), SettingsError> {
+    let CustomGuard { name, kind } = guard;
+    let selector = |key: &str, text: &str| selector(&format!("custom.{name}.{key}"), text);
+    let query = match kind {
+        CustomKind::Share(share) => CustomQuery::Events(
+            selector("total", &share.total)?,
+            selector("errors", &share.errors)?,
+        ),
+        CustomKind::Histogram(latency) => {
+            CustomQuery::Histogram(selector("histogram", &latency.histogram)?)
+        }
+        CustomKind::Threshold(threshold) => CustomQuery::Value(threshold.query.clone()),
+    };
+    Ok((name.clone(), query))
 }
 
 fn selector(key: &str, text: &str) -> Result<Selector, SettingsError> {

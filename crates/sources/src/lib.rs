@@ -11,6 +11,7 @@ pub use temper_judge::window;
 pub mod increase;
 pub mod reply;
 mod cells;
+mod custom;
 mod client;
 mod resolver;
 pub mod prometheus;
@@ -21,4 +22,4 @@ pub use error::SourceError;
 pub use prometheus::Prometheus;
 
 pub use scrape::{Scrape, Snapshot};
-pub use selector::{Matchers, Query, Selector};
+pub use selector::{CustomQuery, Matchers, Query, Selector};

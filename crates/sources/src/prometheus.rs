@@ -5,10 +5,11 @@ use reqwest::Url;
 
 use crate::cells::{self, Observed};
 use crate::client::{Answer, Http};
+use crate::custom;
 use crate::increase::{LOOKBACK_MS, Span};
 use crate::reply::{Data, Reply, Series};
 use crate::window::{Arm, Missing, Window};
-use crate::{Matchers, PrometheusConfig, Query, Selector, SourceError};
+use crate::{CustomQuery, Matchers, PrometheusConfig, Query, Selector, SourceError};
 
 /// Intervals are fetched together up to this much time, so that a restarted plugin neither asks once per interval
 /// nor holds an hour of raw samples.
@@ -56,8 +57,71 @@ impl Prometheus {
     ) -> Result<Vec<Window>, SourceError> {
         query.check()?;
         let spans = spans(boundaries)?;
+        let mut windows = self.counted(query, first_look, &spans).await?;
+        for (name, custom) in &query.custom {
+            self.add(query, (name, custom), &spans, &mut windows)
+                .await?;
+        }
+        Ok(windows)
+    }
+
+    /// Reads what a custom guard looks at into the windows.
+    async fn add(
+        &self,
+        query: &Query,
+        (name, custom): (&str, &CustomQuery),
+        spans: &[Span],
+        windows: &mut [Window],
+    ) -> Result<(), SourceError> {
+        if let CustomQuery::Value(text) = custom {
+            for (window, span) in windows.iter_mut().zip(spans) {
+                if let Some(value) = self.value(text, span.to_ms).await? {
+                    custom::join_value(window, name, value);
+                }
+            }
+        } else if let Some(alone) = custom::alone(query, custom) {
+            let first = windows.first().map_or(1, |window| window.look);
+            let counted = self.counted(&alone, first, spans).await?;
+            for (window, counted) in windows.iter_mut().zip(counted) {
+                custom::join(window, name, counted);
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a query that gives one series, or none.
+    async fn value(&self, text: &str, time_ms: i64) -> Result<Option<f64>, SourceError> {
+        let series = self.query(text, time_ms, "vector").await?;
+        let bad = |why: String| SourceError::BadReply {
+            query: text.to_owned(),
+            why,
+        };
+        match series.as_slice() {
+            [] => Ok(None),
+            [one] => {
+                let Some((_, value)) = &one.value else {
+                    return Err(bad("it gave a histogram; query a number".to_owned()));
+                };
+                let number = value
+                    .parse()
+                    .map_err(|error| bad(format!("{value}: {error}")))?;
+                Ok(Some(number))
+            }
+            many => Err(bad(format!(
+                "it gave {} series, and a limit is for one: aggregate them, with max() for instance",
+                many.len()
+            ))),
+        }
+    }
+
+    async fn counted(
+        &self,
+        query: &Query,
+        first_look: u32,
+        spans: &[Span],
+    ) -> Result<Vec<Window>, SourceError> {
         let mut windows = Vec::with_capacity(spans.len());
-        let mut rest = spans.as_slice();
+        let mut rest = spans;
         while let Some(first) = rest.first() {
             let within = rest
                 .partition_point(|s| s.to_ms - first.from_ms <= CHUNK_MS)

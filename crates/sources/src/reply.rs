@@ -37,6 +37,9 @@ pub struct Data {
 pub struct Series {
     /// Labels, `__name__` among them.
     pub metric: BTreeMap<String, String>,
+    /// The sample of an instant vector.
+    #[serde(default)]
+    pub value: Option<(f64, String)>,
     /// Samples of a float series: seconds and text.
     #[serde(default)]
     pub values: Vec<(f64, String)>,

@@ -9,6 +9,7 @@ use reqwest::Url;
 use crate::cells::{self, Observed};
 use crate::client::Http;
 use crate::config::without_user;
+use crate::custom;
 use crate::increase::Span;
 use crate::reply::Series;
 use crate::selector::Selector;
@@ -74,6 +75,25 @@ impl Snapshot {
             from_ms: self.at.as_millisecond(),
             to_ms: later.at.as_millisecond(),
         };
+        let mut window = self.counted(later, query, span, look)?;
+        for (name, custom) in &query.custom {
+            let Some(alone) = custom::alone(query, custom) else {
+                return Err(SourceError::Config(format!(
+                    "custom.{name} is a query, and pods that are scraped directly answer none: name a counter or a histogram"
+                )));
+            };
+            custom::join(&mut window, name, self.counted(later, &alone, span, look)?);
+        }
+        Ok(window)
+    }
+
+    fn counted(
+        &self,
+        later: &Self,
+        query: &Query,
+        span: Span,
+        look: u32,
+    ) -> Result<Window, SourceError> {
         let arm = |before, after| observed(query, [(span.from_ms, before), (span.to_ms, after)]);
         let arms = arm(&self.canary, &later.canary)
             .and_then(|canary| Ok((canary, arm(&self.stable, &later.stable)?)));
@@ -154,7 +174,7 @@ fn answered(query: &Query, at_ms: i64, page: &Page) -> Series {
     Series {
         metric,
         values: vec![(seconds(at_ms), "1".to_owned())],
-        histograms: Vec::new(),
+        ..Series::default()
     }
 }
 
@@ -181,7 +201,7 @@ fn gather(
         .map(|(metric, values)| Series {
             metric,
             values,
-            histograms: Vec::new(),
+            ..Series::default()
         })
         .collect())
 }
@@ -281,6 +301,7 @@ mod tests {
         Query {
             errors: Some(errors),
             latency: None,
+            custom: Vec::new(),
             canary: Matchers::default(),
             stable: Matchers::default(),
             strata: vec!["route".into()],

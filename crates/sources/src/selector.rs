@@ -23,6 +23,17 @@ pub struct Selector {
     matchers: Matchers,
 }
 
+/// What a custom guard looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CustomQuery {
+    /// Counters of all, and of those that count.
+    Events(Selector, Selector),
+    /// A histogram, without `_bucket`.
+    Histogram(Selector),
+    /// `PromQL` whose value has no labels or one series.
+    Value(String),
+}
+
 /// What to count, for whom.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
@@ -30,6 +41,8 @@ pub struct Query {
     pub errors: Option<(Selector, Selector)>,
     /// The latency histogram, without `_bucket`.
     pub latency: Option<Selector>,
+    /// What custom guards look at, by their names.
+    pub custom: Vec<(String, CustomQuery)>,
     /// What selects the canary's pods, common matchers included.
     pub canary: Matchers,
     /// What selects the stable pods, common matchers included.
@@ -300,6 +313,7 @@ mod tests {
         let query = |stratum: &str, pod: &str| Query {
             errors: None,
             latency: None,
+            custom: Vec::new(),
             canary: Matchers::default(),
             stable: Matchers::default(),
             strata: vec!["route".to_owned(), stratum.to_owned()],

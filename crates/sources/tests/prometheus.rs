@@ -12,8 +12,8 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use temper_sources::window::{Arm, Counts};
-use temper_sources::{Matchers, Prometheus, PrometheusConfig, Query, Selector};
+use temper_sources::window::{Arm, Counts, Custom};
+use temper_sources::{CustomQuery, Matchers, Prometheus, PrometheusConfig, Query, Selector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -117,6 +117,7 @@ fn query() -> Query {
             Selector::parse(r#"r_total{code=~"5.."}"#).unwrap(),
         )),
         latency: None,
+        custom: Vec::new(),
         canary: Matchers::arm(r#"hash="a""#).unwrap(),
         stable: Matchers::arm(r#"hash="b""#).unwrap(),
         strata: Vec::new(),
@@ -166,11 +167,7 @@ async fn a_real_server_gives_exact_counts_of_births_and_resets() {
     };
     assert_eq!(
         counts(0),
-        [
-            (Arm::Canary, "c", 6, 4),
-            (Arm::Canary, "late", 0, 0),
-            (Arm::Stable, "s", 20, 0)
-        ]
+        [(Arm::Canary, "c", 6, 4), (Arm::Stable, "s", 20, 0)]
     );
     assert_eq!(
         counts(1),
@@ -180,14 +177,13 @@ async fn a_real_server_gives_exact_counts_of_births_and_resets() {
             (Arm::Stable, "s", 20, 0)
         ]
     );
-    // The same window asked alone is the same.
-    assert_eq!(
-        prometheus
-            .window(&query(), 2, at(30), at(60))
-            .await
-            .unwrap(),
-        windows[1]
-    );
+    // The same windows asked alone are the same.
+    for (look, from) in [(1, 0), (2, 30), (3, 60)] {
+        let alone = prometheus
+            .window(&query(), look, at(from), at(from + 30))
+            .await;
+        assert!(windows.contains(&alone.unwrap()), "look {look}");
+    }
     let mut unknown = query();
     unknown.errors = Some((
         Selector::parse("nope").unwrap(),
@@ -210,4 +206,44 @@ async fn a_real_server_gives_exact_counts_of_births_and_resets() {
             .to_string()
             .contains("both select")
     );
+    assert_custom(&prometheus, at(0), at(30)).await;
+}
+
+/// Custom guards read the same counts under their own names, and the value of a query at the end of the interval.
+async fn assert_custom(prometheus: &Prometheus, from: Timestamp, to: Timestamp) {
+    let own = query();
+    let (total, events) = own.errors.clone().unwrap();
+    let share = CustomQuery::Events(total, events);
+    let value = |query: &str| CustomQuery::Value(query.to_owned());
+    let custom = Query {
+        errors: None,
+        custom: vec![
+            ("share".to_owned(), share),
+            ("largest".to_owned(), value("max(r_total)")),
+            ("none".to_owned(), value("max(nope)")),
+        ],
+        ..own
+    };
+    let window = prometheus.window(&custom, 1, from, to).await.unwrap();
+    let cells = window.content.unwrap();
+    let found: Vec<_> = cells
+        .iter()
+        .flat_map(|(key, counts)| counts.custom.iter().map(|one| (key.pod.as_str(), one)))
+        .map(|(pod, (name, custom))| (pod, name.as_str(), custom.clone()))
+        .collect();
+    let share = |total, events| Custom::Events { total, events };
+    assert_eq!(
+        found,
+        [
+            ("", "largest", Custom::Value(1060.0)),
+            ("c", "share", share(6, 4)),
+            ("s", "share", share(20, 0)),
+        ]
+    );
+    let many = Query {
+        custom: vec![("many".to_owned(), value("r_total"))],
+        ..custom
+    };
+    let error = prometheus.window(&many, 1, from, to).await.unwrap_err();
+    assert!(error.to_string().contains("aggregate them"), "{error}");
 }

@@ -32,7 +32,10 @@ impl Observed {
                         .filter(|h| holds(h.0))
                         .cloned()
                         .collect(),
+                    value: None,
                 })
+                // One that was only fetched with others would be a pod without requests here, and unknown there.
+                .filter(|series| times(series).next().is_some())
                 .collect()
         };
         Self {

@@ -28,6 +28,7 @@ pub(super) fn query() -> Query {
     Query {
         errors: None,
         latency: None,
+        custom: Vec::new(),
         canary: arm.clone(),
         stable: arm,
         strata: Vec::new(),
@@ -57,6 +58,6 @@ pub(super) fn series(labels: &[(&str, &str)], values: &[(f64, &str)]) -> Series 
     Series {
         metric: labels.iter().map(own).collect(),
         values: values.iter().map(|(t, v)| (*t, (*v).to_owned())).collect(),
-        histograms: Vec::new(),
+        ..Series::default()
     }
 }

@@ -55,6 +55,7 @@ async fn window(server: &Server, latency: &str, from: f64, to: f64) -> Window {
     let query = Query {
         errors: None,
         latency: Some(Selector::parse(latency).unwrap()),
+        custom: Vec::new(),
         canary: arm(ARMS[0].1),
         stable: arm(ARMS[1].1),
         strata: Vec::new(),

@@ -108,6 +108,7 @@ pub(crate) fn query() -> Query {
             Selector::parse(r#"r_total{code="500"}"#).unwrap(),
         )),
         latency: None,
+        custom: Vec::new(),
         canary: Matchers::arm(r#"hash="a""#).unwrap(),
         stable: Matchers::arm(r#"hash="b""#).unwrap(),
         strata: Vec::new(),
