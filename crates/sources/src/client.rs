@@ -1,21 +1,20 @@
 //! HTTP: one request, one deadline, one bounded body. Nothing here knows what the body means.
 
+mod resolver;
+mod tls;
+
 use std::error::Error;
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
-use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
+use self::resolver::Resolver;
 use crate::SourceError;
 use crate::config::{PrometheusConfig, without_user};
-use crate::resolver::Resolver;
 
 /// The largest body we hold: minutes of raw samples of some hundred pods.
 pub(crate) const BODY_BYTES: usize = 32 << 20;
@@ -172,27 +171,15 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn Error + 'static)
 }
 
 fn hint(error: &reqwest::Error) -> &'static str {
-    match causes(error).find_map(tls_error) {
-        Some(rustls::Error::InvalidCertificate(_)) => {
-            "check `ca`, and that the certificate is for the name in `address`"
-        }
-        Some(rustls::Error::AlertReceived(_)) => "check `clientCertificate` and `clientKey`",
-        _ => "check the address and that the server is up",
-    }
-}
-
-/// The TLS error that errors of input or output wrap, which do not call it their cause.
-fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    match error.downcast_ref::<io::Error>() {
-        Some(wrapper) => tls_error(wrapper.get_ref()?),
-        None => error.downcast_ref(),
-    }
+    causes(error)
+        .find_map(tls::hint)
+        .unwrap_or("check the address and that the server is up")
 }
 
 /// Redirects are not followed: a token must not travel to another host.
 fn build(config: &PrometheusConfig, resolver: Resolver) -> Result<Client, SourceError> {
     Client::builder()
-        .tls_backend_preconfigured(tls(config)?)
+        .tls_backend_preconfigured(tls::configuration(config)?)
         .dns_resolver(resolver)
         .no_proxy()
         .redirect(reqwest::redirect::Policy::none())
@@ -200,46 +187,6 @@ fn build(config: &PrometheusConfig, resolver: Resolver) -> Result<Client, Source
         .user_agent(concat!("temper/", env!("CARGO_PKG_VERSION")))
         .build()
         .map_err(|e| SourceError::Config(format!("cannot build the HTTP client: {e}")))
-}
-
-fn tls(config: &PrometheusConfig) -> Result<ClientConfig, SourceError> {
-    let unusable = |e: rustls::Error| SourceError::Config(format!("cannot set up TLS: {e}"));
-    let builder =
-        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(unusable)?
-            .with_root_certificates(roots(config)?);
-    match &config.client_identity {
-        None => Ok(builder.with_no_client_auth()),
-        Some((chain, key)) => {
-            let key = PrivateKeyDer::from_pem_slice(&read("clientKey", key)?)
-                .map_err(|e| not_pem("clientKey", "private key", &e))?;
-            builder
-                .with_client_auth_cert(certificates("clientCertificate", chain)?, key)
-                .map_err(unusable)
-        }
-    }
-}
-
-/// The configured bundle, or the system's; none for plain http, which must work where no bundle exists.
-fn roots(config: &PrometheusConfig) -> Result<RootCertStore, SourceError> {
-    let mut store = RootCertStore::empty();
-    match &config.ca {
-        Some(path) => {
-            store.add_parsable_certificates(certificates("ca", path)?);
-        }
-        None if config.address.starts_with("https:") => {
-            store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            if store.is_empty() {
-                return Err(SourceError::Config(
-                    "https needs certificates to trust and this system has no CA bundle; set `ca`"
-                        .into(),
-                ));
-            }
-        }
-        None => {}
-    }
-    Ok(store)
 }
 
 fn bearer(path: &Path) -> Result<HeaderValue, SourceError> {
@@ -251,39 +198,11 @@ fn bearer(path: &Path) -> Result<HeaderValue, SourceError> {
     })
 }
 
-fn certificates(
-    key: &'static str,
-    path: &Path,
-) -> Result<Vec<CertificateDer<'static>>, SourceError> {
-    let pem = read(key, path)?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|e| not_pem(key, "certificate", &e))?;
-    if found.is_empty() {
-        return Err(not_pem(key, "certificate", &pem::Error::NoItemsFound));
-    }
-    Ok(found)
-}
-
 fn read(key: &'static str, path: &Path) -> Result<Vec<u8>, SourceError> {
     std::fs::read(path).map_err(|e| SourceError::File {
         key,
         cause: e.to_string(),
     })
-}
-
-/// Some of the parser's errors quote the file, which may be a key without its line breaks.
-fn not_pem(key: &'static str, what: &str, error: &pem::Error) -> SourceError {
-    let why = match error {
-        pem::Error::NoItemsFound => "none is there",
-        pem::Error::MissingSectionEnd { .. } => "its end is missing",
-        pem::Error::Base64Decode(_) => "it is no base64",
-        _ => "its first line is wrong; are the line breaks lost?",
-    };
-    SourceError::File {
-        key,
-        cause: format!("it should hold a PEM {what}, but {why}"),
-    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,6 @@ pub mod reply;
 mod cells;
 mod custom;
 mod client;
-mod resolver;
 pub mod prometheus;
 pub mod scrape;
 
