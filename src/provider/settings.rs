@@ -190,7 +190,7 @@ fn query(own: &Own, policy: &Policy) -> Result<Query, SettingsError> {
         .as_ref()
         .map(|guard| selector("latency.histogram", &guard.histogram));
     let custom = policy.custom.iter().map(custom).collect::<Result<_, _>>()?;
-    Ok(Query {
+    let query = Query {
         errors: errors.transpose()?,
         latency: latency.transpose()?,
         custom,
@@ -198,7 +198,11 @@ fn query(own: &Own, policy: &Policy) -> Result<Query, SettingsError> {
         stable: arm("arms.stable", &arms.stable)?.and(&common),
         strata: strata.clone(),
         pod: pods.clone(),
-    })
+    };
+    query
+        .check()
+        .map_err(|error| at("strata` and `pods", error))?;
+    Ok(query)
 }
 
 fn custom(guard: &CustomGuard) -> Result<(String, CustomQuery), SettingsError> {

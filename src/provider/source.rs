@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
@@ -9,6 +10,7 @@ use temper_judge::window::Window;
 use temper_sources::{Prometheus, PrometheusConfig, Query, SourceConfig, SourceError};
 use thiserror::Error;
 
+use super::READING_TIME;
 use super::recording::{Recording, RecordingError};
 
 /// What a metric says about its source.
@@ -40,6 +42,11 @@ pub(crate) enum OriginError {
     Scrape,
     #[error("reading `source.recording`: expected the path of a file")]
     Path,
+    #[error(
+        "reading `source.prometheus.timeout`: {0:?} is longer than the controller may be kept waiting; expected less than \
+         {READING_TIME:?}"
+    )]
+    Timeout(Duration),
 }
 
 impl OriginError {
@@ -47,7 +54,7 @@ impl OriginError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Source(error) => error.is_transient(),
-            Self::Recording(_) | Self::Scrape | Self::Path => false,
+            Self::Recording(_) | Self::Scrape | Self::Path | Self::Timeout(_) => false,
         }
     }
 }
@@ -61,6 +68,9 @@ impl Origin {
             ));
         }
         match SourceConfig::from_json(source)? {
+            SourceConfig::Prometheus(config) if config.timeout >= READING_TIME => {
+                Err(OriginError::Timeout(config.timeout))
+            }
             SourceConfig::Prometheus(config) => {
                 Ok(Self::Prometheus(Box::new(config), Arc::new(query)))
             }

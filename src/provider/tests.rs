@@ -285,7 +285,7 @@ fn a_template_for_another_plugin_is_told_from_one_for_temper() {
 
 #[test]
 fn mistakes_are_refused_with_the_key_and_what_to_do() {
-    let cases: [(&str, Value, &[&str]); 9] = [
+    let cases: [(&str, Value, &[&str]); 12] = [
         ("/erors", json!({}), &["`erors`", "did you mean `errors`"]),
         (
             "/arms/stable",
@@ -310,6 +310,17 @@ fn mistakes_are_refused_with_the_key_and_what_to_do() {
             &["errors.total", "rate"],
         ),
         ("/settle", json!("soon"), &["soon", "30s"]),
+        ("/strata", json!(["my route"]), &["strata", "my route"]),
+        (
+            "/custom",
+            json!({ "cache": { "total": "hits + misses", "errors": "misses" } }),
+            &["custom.cache.total", "hits + misses"],
+        ),
+        (
+            "/source",
+            json!({ "prometheus": { "address": "http://a", "timeout": "10s" } }),
+            &["timeout", "less than 10s"],
+        ),
         (
             "/source",
             json!({ "scrape": { "canary": ["http://a"], "stable": ["http://b"] } }),
@@ -398,7 +409,7 @@ fn calls_at_the_same_time_ask_a_source_once_and_share_its_failure() {
 fn tests_of_different_runs_do_not_wait_for_each_other() {
     block_on(async {
         let (address, _) = hanging().await;
-        let source = json!({ "prometheus": { "address": address, "timeout": "1m" } });
+        let source = json!({ "prometheus": { "address": address, "timeout": "9s" } });
         let (file, judge) = (recording(10, 1), Judge::default());
         let slow = subject(&metric(&configuration(&source)), 20);
         let mut quick = subject(&metric(&recorded(&file)), 105);

@@ -26,7 +26,8 @@ pub use crate::{
     judge::{Judge, judge},
     keys::{Keys, PolicyError},
     policy::{
-        AtHorizon, CustomGuard, CustomKind, ErrorGuard, LatencyGuard, Policy, Test, ThresholdGuard,
+        AtHorizon, CustomGuard, CustomKind, ErrorGuard, KEYS, LatencyGuard, Policy, Test,
+        ThresholdGuard,
     },
     verdict::{Decision, GuardReport, State, Totals, Verdict},
 };

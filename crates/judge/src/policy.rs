@@ -8,7 +8,7 @@ use temper_stats::numeric::floor_count;
 use crate::keys::{Keys, PolicyError};
 
 /// Keys of a policy, in the order in which they are documented.
-const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 10] = [
     "errors",
     "latency",
     "custom",

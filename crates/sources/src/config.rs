@@ -12,7 +12,7 @@ use temper_judge::{Keys, PolicyError};
 use crate::SourceError;
 
 /// A call without a stated deadline gets this one: longer than a healthy server needs, shorter than a step.
-const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Where windows come from.
 #[derive(Clone, Debug)]

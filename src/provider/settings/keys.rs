@@ -6,19 +6,6 @@ use super::{SettingsError, wrong};
 
 /// The keys that the provider takes for itself; the others are the policy's.
 pub(super) const OWN_KEYS: [&str; 6] = ["source", "arms", "strata", "pods", "settle", "patience"];
-/// The keys of the policy, for telling a template for Temper from one for another plugin.
-const POLICY_KEYS: [&str; 9] = [
-    "errors",
-    "latency",
-    "falseRollbackRate",
-    "step",
-    "horizon",
-    "warmUp",
-    "atHorizon",
-    "test",
-    "earlyPass",
-];
-
 /// The keys of a configuration, if it has any.
 pub(super) fn object(plugin: &str, value: Value) -> Result<Map<String, Value>, SettingsError> {
     let got = match value {
@@ -61,7 +48,7 @@ pub(super) fn refuse_strangers(
 }
 
 fn ours() -> impl Iterator<Item = &'static str> {
-    OWN_KEYS.into_iter().chain(POLICY_KEYS)
+    OWN_KEYS.into_iter().chain(temper_judge::KEYS)
 }
 
 /// All keys, for people.
@@ -74,31 +61,14 @@ pub(super) fn known() -> String {
 
 /// The known key that was probably meant.
 pub(super) fn hint(key: &str) -> String {
-    let nearest = ours().map(|known| (distance(key, known), known)).min();
+    let distance =
+        |known: &str| strsim::damerau_levenshtein(&key.to_lowercase(), &known.to_lowercase());
+    let nearest = ours().map(|known| (distance(known), known)).min();
     nearest
         .filter(|(distance, _)| *distance <= 2)
         .map_or_else(String::new, |(_, known)| {
             format!(", did you mean `{known}`?")
         })
-}
-
-/// How many characters to insert, delete or replace to make one text the other (Levenshtein), whatever their case.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let first_row: Vec<usize> = (0..=b.chars().count()).collect();
-    let last_row = a.chars().enumerate().fold(first_row, |row, (i, left)| {
-        let mut next = vec![i + 1];
-        for ((right, diagonal), above) in b.chars().zip(&row).zip(row.iter().skip(1)) {
-            let before = next.last().copied().unwrap_or_default();
-            next.push(
-                (diagonal + usize::from(left != right))
-                    .min(above + 1)
-                    .min(before + 1),
-            );
-        }
-        next
-    });
-    last_row.last().copied().unwrap_or_default()
 }
 
 /// Refuses texts that are empty or still have a placeholder in them: selectors made of them would select anything.
@@ -126,17 +96,5 @@ mod tests {
         assert_eq!(hint("erors"), ", did you mean `errors`?");
         assert_eq!(hint("WarmUp"), ", did you mean `warmUp`?");
         assert_eq!(hint("query"), "");
-    }
-
-    #[test]
-    fn distance_counts_edits() {
-        for (a, b, edits) in [
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("step", "Step", 0),
-            ("a", "", 1),
-        ] {
-            assert_eq!(distance(a, b), edits, "{a} {b}");
-        }
     }
 }
