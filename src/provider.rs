@@ -32,6 +32,9 @@ use self::trial::{Hindrance, Standing, Trial};
 /// The most time that one call spends on reading. It is below the deadline of a call, so that a source that hangs makes
 /// for a measurement that goes on, not for an error.
 const READING_TIME: Duration = Duration::from_secs(10);
+/// The same for a measurement that is terminated: its rollout goes another way already, and waits for us only.
+const READING_TIME_AT_THE_END: Duration = Duration::from_secs(2);
+
 /// The judge behind the plugin.
 #[derive(Debug, Default)]
 pub(crate) struct Judge {
@@ -79,7 +82,7 @@ impl Judge {
             Ok(trial) => trial,
             Err(error) => return Done::error(chain(&error)).into(),
         };
-        let standing = self.standing(&trial).await;
+        let standing = self.standing(&trial, READING_TIME).await;
         if standing.verdict.state != State::Watching {
             self.memory.forget(&trial.key);
         }
@@ -89,7 +92,7 @@ impl Judge {
     /// The analysis ends for another reason. Harm that is proven is said; without it, this is no verdict, and nothing
     /// that would hold up a rollout.
     async fn terminated(&self, trial: &Trial) -> Done {
-        let Standing { verdict, .. } = self.standing(trial).await;
+        let Standing { verdict, .. } = self.standing(trial, READING_TIME_AT_THE_END).await;
         self.memory.forget(&trial.key);
         match verdict.state {
             State::Fail => trial.done(Conclusion::Failed, &verdict),
@@ -100,13 +103,13 @@ impl Judge {
     }
 
     /// Reads what there is to read by now, and judges it.
-    async fn standing(&self, trial: &Trial) -> Standing {
+    async fn standing(&self, trial: &Trial, within: Duration) -> Standing {
         let asked = Instant::now();
         let series = self.memory.series(&trial.key);
-        let Ok(mut series) = timeout_at(asked + READING_TIME, series.lock()).await else {
+        let Ok(mut series) = timeout_at(asked + within, series.lock()).await else {
             return Standing::of(trial, None, Some(Hindrance::Behind));
         };
-        let hindrance = trial.read(&mut series, asked).await;
+        let hindrance = trial.read(&mut series, asked, within).await;
         Standing::of(trial, series.judged.as_ref(), hindrance)
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use temper_rollouts::{
 use tempfile::NamedTempFile;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::Judge;
 
@@ -403,6 +405,27 @@ fn calls_at_the_same_time_ask_a_source_once_and_share_its_failure() {
         }
         assert_eq!(asked.load(Ordering::Relaxed), 1);
     });
+}
+
+#[test]
+fn a_source_that_hangs_does_not_hold_up_a_termination() {
+    let outcome = block_on(async {
+        let (address, _) = hanging().await;
+        let source = json!({ "prometheus": { "address": address, "timeout": "9s" } });
+        let subject = subject(&metric(&configuration(&source)), 20);
+        tokio::time::pause();
+        let asked = Instant::now();
+        let done = Judge::default()
+            .terminate(&subject, &Measurement::default())
+            .await;
+        assert!(
+            asked.elapsed() < Duration::from_secs(3),
+            "{:?}",
+            asked.elapsed()
+        );
+        done
+    });
+    assert_eq!(outcome.conclusion, Conclusion::Successful);
 }
 
 #[test]

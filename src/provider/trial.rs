@@ -14,7 +14,7 @@ use super::memory::{Judged, Series, TrialKey};
 use super::settings::{Settings, SettingsError};
 use super::source::OriginError;
 use super::timeline::{Timeline, anchor, later};
-use super::{READING_TIME, chain, report};
+use super::{chain, report};
 
 /// So many intervals are read at once when some were missed. What was read is kept if the time is up before the rest.
 const BATCH: usize = 20;
@@ -110,15 +110,20 @@ impl Trial {
     }
 
     /// Reads the frozen intervals that are not in memory yet, in their order, as long as there is time.
-    pub(super) async fn read(&self, series: &mut Series, asked: Instant) -> Option<Hindrance> {
+    pub(super) async fn read(
+        &self,
+        series: &mut Series,
+        asked: Instant,
+        within: Duration,
+    ) -> Option<Hindrance> {
         if let Some((_, hindrance)) = series.failed.as_ref().filter(|(when, _)| *when >= asked) {
             return Some(hindrance.clone());
         }
         let before = series.read();
-        let hindrance = match timeout_at(asked + READING_TIME, self.read_all(series)).await {
+        let hindrance = match timeout_at(asked + within, self.read_all(series)).await {
             Ok(Ok(())) => return None,
             Err(_) if series.read() > before => return Some(Hindrance::Behind),
-            Err(_) => Hindrance::Down(format!("no answer within {READING_TIME:?}")),
+            Err(_) => Hindrance::Down(format!("no answer within {within:?}")),
             Ok(Err(error)) if error.is_transient() => Hindrance::Down(chain(&error)),
             Ok(Err(error)) => Hindrance::Wrong(chain(&error)),
         };
