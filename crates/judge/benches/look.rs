@@ -64,6 +64,7 @@ fn seasoned(policy: &str) -> Judge {
 #[divan::bench(args = [
     r#"{"errors": {"total": "t", "errors": "e"}, "earlyPass": false}"#,
     r#"{"latency": {"histogram": "h"}}"#,
+    r#"{"latency": {"histogram": "h", "maxExceedance": "1%"}, "earlyPass": false}"#,
     r#"{"errors": {"total": "t", "errors": "e"}, "latency": {"histogram": "h"}, "earlyPass": false}"#,
 ])]
 fn take_in_a_window(bencher: Bencher<'_, '_>, policy: &str) {

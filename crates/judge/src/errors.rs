@@ -38,6 +38,10 @@ pub(crate) const INTERVAL_LEVEL: f64 = 0.05;
 /// ratio is known to a per cent anyway.
 const MOST_EVENTS: f64 = 10_000.0;
 
+/// Share of its budget that the exact test spends. The rest is kept for what is not exact: events counted in larger units, bursts
+/// that are estimated.
+const SPENT: f64 = 0.95;
+
 /// Traffic ratios that differ by less, relatively, are one in the reported interval.
 const SAME_TRAFFIC: f64 = 1e-3;
 
@@ -443,7 +447,7 @@ impl Evidence {
         if absolute {
             self.anytime.rejects(alpha)
         } else {
-            let allowed = Schedule::new(alpha, looks).spent_by(number);
+            let allowed = Schedule::new(SPENT * alpha, looks).spent_by(number);
             events > 0 && self.spending.decide(allowed).rejects
         }
     }

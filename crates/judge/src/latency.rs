@@ -225,8 +225,8 @@ impl LatencyState {
                 stable,
             })
             .collect();
-        for (bound, mixture) in self.within.iter_mut().enumerate() {
-            let factors = ln_safety_factors(&known, bound, terms.safe_margin);
+        let factors = ln_safety_factors(&known, terms.safe_margin);
+        for (mixture, factors) in self.within.iter_mut().zip(factors) {
             mixture.multiply(factors.map(|factor| factor / terms.bursts));
         }
     }

@@ -257,8 +257,7 @@ impl Past {
         };
         let centre = mean(&|g| g);
         let variance = mean(&|g| (g - centre) * (g - centre));
-        // A past that has seen one value only does not say that there is no other: one request more, half of it there.
-        let variance = variance.max(0.25 / (all + 1.0));
+        let variance = at_least_one(variance, all);
         Score {
             by_bucket,
             centre,
@@ -292,50 +291,110 @@ impl Scores {
     }
 }
 
-/// Logarithms of the factors of an interval for evidence that, over all strata, the share of the canary's requests above
-/// bucket `above` exceeds the stable one by *less* than `margin`; a bet for each effect.
+/// Logarithms of the factors of an interval for evidence that, over all strata, the share of the canary's requests above a
+/// bucket exceeds the stable one by *less* than `margin`: for each bucket but the last, a bet for each effect.
 ///
 /// One bet `ε < 0` is made on all strata alike, which makes the claim one about the canary's traffic as it is:
 /// `Σ N_c (μ_c − μ_s − δ) ≥ 0` is refuted. A product of bets chosen for each stratum would let a good one hide a bad one.
-/// 0 while a stratum has no past, for its part.
-pub fn ln_safety_factors(strata: &[Stratum<'_>], above: usize, margin: f64) -> [f64; SAFETY_BETS] {
-    let scored: Vec<_> = strata
-        .iter()
-        .filter(|stratum| !stratum.past.is_empty())
-        .filter_map(
-            |Stratum {
-                 past,
-                 canary,
-                 stable,
-             }| {
-                let score = past.exceedance(above, canary.len().max(stable.len()));
-                let scored = Scored::new(canary, stable, &score.by_bucket, score.centre)?;
-                Some((score.variance, scored))
-            },
-        )
-        .collect();
-    // The average variance and traffic ratio over the canary's requests; each stratum bounds the bet.
-    let requests: f64 = scored.iter().map(|(_, scored)| scored.canary).sum();
-    if requests <= 0.0 {
-        return [0.0; SAFETY_BETS];
+/// 0 while a stratum has no past, for its part. Takes time in proportion to the number of buckets.
+pub fn ln_safety_factors(strata: &[Stratum<'_>], margin: f64) -> Vec<[f64; SAFETY_BETS]> {
+    let mut tails: Vec<_> = strata.iter().filter_map(Tail::new).collect();
+    let buckets = strata.iter().map(|stratum| stratum.canary.len()).max();
+    let mut factors: Vec<[f64; SAFETY_BETS]> = Vec::new();
+    for bucket in 0..buckets.unwrap_or(0).saturating_sub(1) {
+        let mut moved = false;
+        for tail in &mut tails {
+            moved |= tail.move_past(bucket);
+        }
+        let same = factors.last().copied().filter(|_| !moved);
+        factors.push(same.unwrap_or_else(|| safety_bets(&tails, margin)));
     }
-    let spread: f64 = scored
+    factors
+}
+
+fn safety_bets(tails: &[Tail<'_>], margin: f64) -> [f64; SAFETY_BETS] {
+    let scored: Vec<_> = tails.iter().map(Tail::scored).collect();
+    // The average variance and traffic ratio over the canary's requests; each stratum bounds the bet.
+    let weighted = scored
         .iter()
-        .map(|(variance, scored)| scored.canary * variance.sqrt() * (1.0 + scored.ratio))
-        .sum::<f64>()
-        / requests;
-    let most = BOLDNESS
-        * scored
-            .iter()
-            .map(|(_, scored)| scored.boldest(-1.0))
-            .fold(f64::INFINITY, f64::min);
+        .map(|(variance, one)| one.canary * variance.sqrt() * (1.0 + one.ratio));
+    let requests: f64 = scored.iter().map(|(_, one)| one.canary).sum();
+    let spread = weighted.sum::<f64>() / requests;
+    let boldest = scored.iter().map(|(_, one)| one.boldest(-1.0));
+    let most = BOLDNESS * boldest.fold(f64::INFINITY, f64::min);
     EFFECTS.map(|effect| {
         let bet = -(2.0 * effect / spread).min(most);
         scored
             .iter()
-            .map(|(_, scored)| scored.ln_factor(bet, margin))
+            .map(|(_, one)| one.ln_factor(bet, margin))
             .sum()
     })
+}
+
+/// A stratum on both sides of a bound: how many are above it.
+#[derive(Debug)]
+struct Tail<'a> {
+    stratum: &'a Stratum<'a>,
+    /// All, of the past, the canary and the stable version.
+    all: [f64; 3],
+    above: [f64; 3],
+}
+
+impl<'a> Tail<'a> {
+    /// None where there is no past, or an arm is empty.
+    fn new(stratum: &'a Stratum<'a>) -> Option<Self> {
+        let all = [&*stratum.past.counts, stratum.canary, stratum.stable].map(total);
+        let known = all.iter().all(|all| *all > 0.0);
+        known.then_some(Self {
+            stratum,
+            all,
+            above: all,
+        })
+    }
+
+    /// Moves the bound above a bucket. Tells whether that changes anything.
+    fn move_past(&mut self, bucket: usize) -> bool {
+        let Stratum {
+            past,
+            canary,
+            stable,
+        } = self.stratum;
+        let mut moved = false;
+        for (above, counts) in self.above.iter_mut().zip([&*past.counts, *canary, *stable]) {
+            let here = counts.get(bucket).copied().unwrap_or(0);
+            *above -= count(here);
+            moved |= here > 0;
+        }
+        moved
+    }
+
+    /// The variance of the score 1 above and 0 below, and the interval by it.
+    fn scored(&self) -> (f64, Scored) {
+        let [past, n_canary, n_stable] = self.all;
+        let [past_above, canary, stable] = self.above;
+        let centre = past_above / past;
+        let below = Level {
+            score: -centre,
+            canary: n_canary - canary,
+            stable: n_stable - stable,
+        };
+        let above = Level {
+            score: 1.0 - centre,
+            canary,
+            stable,
+        };
+        let scored = Scored {
+            canary: n_canary,
+            ratio: n_canary / n_stable,
+            levels: vec![below, above],
+        };
+        (at_least_one(centre * (1.0 - centre), past), scored)
+    }
+}
+
+/// A past that has seen one value only does not say that there is no other: one request more, half of it there.
+fn at_least_one(variance: f64, past: f64) -> f64 {
+    variance.max(0.25 / (past + 1.0))
 }
 
 impl Score {
@@ -352,7 +411,7 @@ impl Score {
         let variance = moment(others, &|score| (score - mean) * (score - mean));
         (n > 0.0 && m > 0.0).then(|| {
             let difference = moment(some, &|score| score) - mean;
-            (difference, variance.max(0.25 / (m + 1.0)))
+            (difference, at_least_one(variance, m))
         })
     }
 
@@ -427,7 +486,7 @@ mod tests {
             stable: &stable,
         };
         let evidence = |strata: &[Stratum<'_>]| {
-            let factors = ln_safety_factors(strata, 0, 0.05);
+            let factors = ln_safety_factors(strata, 0.05)[0];
             factors.into_iter().fold(f64::NEG_INFINITY, f64::max)
         };
         let (good, bad) = ([950, 50], [700, 300]);
@@ -505,7 +564,7 @@ mod tests {
                         canary: &canary,
                         stable: &stable,
                     };
-                    let factor = ln_safety_factors(&[stratum], 0, 0.1)[bet];
+                    let factor = ln_safety_factors(&[stratum], 0.1)[0][bet];
                     sum += (ln_p + factor).exp();
                 }
             }
