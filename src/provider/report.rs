@@ -63,6 +63,10 @@ fn guard(report: &GuardReport) -> impl Iterator<Item = (String, String)> + '_ {
         ("anytimeP", report.anytime_p.map(figure)),
         ("canary", Some(totals(&report.canary))),
         ("stable", Some(totals(&report.stable))),
+        ("stratum", report.stratum.clone()),
+        ("pod", report.pod.clone()),
+        ("bursts", report.bursts.map(figure)),
+        ("podSpread", report.pod_spread.map(figure)),
         ("needed", report.needed.map(|requests| requests.to_string())),
     ];
     entries
