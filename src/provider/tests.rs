@@ -136,7 +136,11 @@ fn watching_goes_on_at_the_next_interval_until_harm_is_proven() {
         "{}",
         verdict.report.message
     );
-    assert_eq!(verdict.report.metadata["errors.decision"], "harm");
+    let evidence: Value = serde_json::from_str(&verdict.report.metadata["evidence"]).unwrap();
+    assert_eq!(
+        (&evidence[0]["guard"], &evidence[0]["decision"]),
+        (&json!("errors"), &json!("harm"))
+    );
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use crate::{
     policy::ThresholdGuard,
     signal::Signal,
-    verdict::{Decision, GuardReport, Totals},
+    verdict::{Decision, GuardReport},
     window::{CellKey, Counts},
     words,
 };
@@ -82,17 +82,8 @@ impl ThresholdState {
             decision: self.decision(),
             look: self.harm_at,
             why: self.why(),
-            anytime_p: None,
-            effect: None,
-            interval: None,
-            canary: Totals::default(),
-            stable: Totals::default(),
-            needed: None,
-            stratum: None,
-            pod: None,
-            bursts: None,
-            pod_spread: None,
             sentence: self.sentence(),
+            ..GuardReport::default()
         }
     }
 

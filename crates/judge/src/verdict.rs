@@ -17,7 +17,7 @@ pub enum State {
 }
 
 /// What a guard found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
     /// The new version is worse than allowed.
@@ -25,6 +25,7 @@ pub enum Decision {
     /// It is proven to be within what is allowed.
     Safe,
     /// Neither is proven.
+    #[default]
     Undecided,
     /// The data can't show it: see [`GuardReport::why`].
     Refused,
@@ -41,7 +42,7 @@ pub struct Totals {
 }
 
 /// What a guard found, with the evidence for people.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GuardReport {
     /// `errors`, `latency` or the name of a custom guard.
