@@ -7,11 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use temper_judge::window::Window;
-use temper_sources::{Prometheus, PrometheusConfig, Query, SourceConfig, SourceError};
+use temper_sources::{
+    Prometheus, PrometheusConfig, Query, RecordingError, SourceConfig, SourceError,
+};
 use thiserror::Error;
 
 use super::READING_TIME;
-use super::recording::{Recording, RecordingError};
+use super::recording::Recorded;
 
 /// What a metric says about its source.
 #[derive(Clone, Debug)]
@@ -24,7 +26,7 @@ pub(crate) enum Origin {
 #[derive(Debug)]
 pub(crate) enum Source {
     Prometheus(Box<Prometheus>, Arc<Query>),
-    Recording(Recording),
+    Recording(Recorded),
 }
 
 /// A window that could not be had, or a source that can't be used.
@@ -95,7 +97,7 @@ impl Source {
                 let prometheus = Prometheus::new((**config).clone())?;
                 Ok(Self::Prometheus(Box::new(prometheus), Arc::clone(query)))
             }
-            Origin::Recording(path) => Ok(Self::Recording(Recording::read(path)?)),
+            Origin::Recording(path) => Ok(Self::Recording(Recorded::read(path)?)),
         }
     }
 

@@ -1,4 +1,4 @@
-//! Where windows of counts come from: the Prometheus HTTP API and direct scrapes.
+//! Where windows of counts come from: the Prometheus HTTP API, direct scrapes and recordings.
 //!
 //! A window holds the exact increase of raw counters over one frozen interval, per arm, stratum and pod. This crate
 //! never asks a server for `rate()` or `increase()`: both extrapolate, and both miss the first error of a fresh pod.
@@ -15,10 +15,11 @@ mod custom;
 mod client;
 pub mod prometheus;
 pub mod scrape;
+pub mod recording;
 
 pub use config::{PrometheusConfig, ScrapeConfig, SourceConfig};
 pub use error::SourceError;
 pub use prometheus::Prometheus;
-
+pub use recording::{Recording, RecordingError};
 pub use scrape::{Scrape, Snapshot};
 pub use selector::{CustomQuery, Matchers, Query, Selector};
