@@ -4,6 +4,8 @@ mod plugin;
 mod provider;
 mod command_line;
 mod demo;
+mod judge;
+mod yaml;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
