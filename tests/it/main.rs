@@ -4,4 +4,5 @@
 mod arrows;
 mod by_hand;
 mod demo;
+mod judge;
 mod recorded_host;
