@@ -7,10 +7,11 @@
 //! a metric with `interval` is measured again and again; each measurement is a look at everything since the start and
 //! succeeds as long as no harm is proven. The last one of `count` looks runs on until the trial is decided.
 
-mod settings;
-mod timeline;
-mod source;
+pub(crate) mod settings;
+pub(crate) mod timeline;
+pub(crate) mod source;
 mod recording;
+mod tape;
 mod memory;
 mod report;
 mod trial;
@@ -115,7 +116,7 @@ impl Judge {
 }
 
 /// An error and what it comes from, in one line.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     std::iter::successors(error.source(), |&error| error.source())
         .fold(error.to_string(), |text, error| format!("{text}: {error}"))
 }

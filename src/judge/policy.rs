@@ -6,13 +6,8 @@ use anyhow::Context as _;
 use serde_json::{Map, Value};
 use temper_judge::{Policy, PolicyError};
 
+use crate::provider::settings::keys::OWN_KEYS;
 use crate::yaml;
-
-/// Keys beside those of the policy in a plugin's configuration. They say where to read and when, which a recording makes
-/// idle, so that one file does for both.
-const IDLE: [&str; 7] = [
-    "source", "arms", "strata", "pods", "settle", "patience", "record",
-];
 
 /// The guards with the names of their metrics.
 const NAMES: [(&str, &[&str]); 2] = [
@@ -28,7 +23,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
 
 fn policy(mut value: Value) -> Result<Policy, PolicyError> {
     if let Value::Object(keys) = &mut value {
-        for key in IDLE {
+        // They say where to read and when, which a recording makes idle, so that one file does for both.
+        for key in OWN_KEYS {
             keys.remove(key);
         }
         fill_names(keys);

@@ -11,6 +11,7 @@ use temper_judge::{Judge, Policy, Verdict};
 use tokio::time::Instant;
 
 use super::source::{Origin, OriginError, Source};
+use super::tape::Tape;
 use super::trial::Hindrance;
 
 /// A trial of a large service keeps some 20 KB an interval and has some sixty: this is below a hundred megabytes, and a
@@ -52,6 +53,8 @@ pub(crate) struct Series {
     source: Option<Arc<Source>>,
     /// What the windows of looks 1, 2, 3 and so on came to; nothing before the first.
     pub(crate) judged: Option<Judged>,
+    /// Where these windows are kept, if somebody wants it.
+    pub(crate) tape: Tape,
     /// When reading failed last, and why: who waited for it meanwhile need not try again.
     pub(crate) failed: Option<(Instant, Hindrance)>,
 }

@@ -1,14 +1,17 @@
 //! The configuration of a metric: `provider.plugin.<any name>` in an `AnalysisTemplate`.
 
-mod keys;
+pub(crate) mod keys;
 mod secrets;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use temper_judge::{CustomGuard, CustomKind, Policy};
-use temper_rollouts::{ConfigurationError, DurationError, DurationString, IntOrString, Metric};
+use temper_rollouts::{
+    Configuration, ConfigurationError, DurationError, DurationString, IntOrString, Metric,
+};
 use temper_sources::{CustomQuery, Matchers, Query, Selector, SourceError};
 use thiserror::Error;
 
@@ -31,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) settle: Duration,
     /// For so long after an interval settled, its source may be down.
     pub(crate) patience: Duration,
+    /// The folder in which to keep what was judged.
+    pub(crate) record: Option<PathBuf>,
     /// What must not be shown: headers and the credentials in an address may come from a Secret.
     pub(crate) secrets: Vec<String>,
 }
@@ -84,6 +89,7 @@ struct Own {
     settle: DurationString,
     #[serde(default)]
     patience: DurationString,
+    record: Option<PathBuf>,
 }
 
 /// The label that Prometheus' own examples give the name of a pod.
@@ -104,9 +110,14 @@ struct Arms {
 impl Settings {
     /// The settings in a metric.
     pub(crate) fn of(metric: &Metric) -> Result<Self, SettingsError> {
-        let configuration = metric.configuration()?;
-        let mut keys = object(&configuration.plugin, configuration.value)?;
-        refuse_strangers(&configuration.plugin, &keys)?;
+        let Configuration { plugin, value } = metric.configuration()?;
+        Self::read(&plugin, value, metric)
+    }
+
+    /// The settings in the configuration that a metric has under this name, or could have.
+    pub(crate) fn read(plugin: &str, value: Value, metric: &Metric) -> Result<Self, SettingsError> {
+        let mut keys = object(plugin, value)?;
+        refuse_strangers(plugin, &keys)?;
         keys.iter()
             .try_for_each(|(key, value)| refuse_blanks(key, value))?;
         let own: Map<_, _> = OWN_KEYS
@@ -122,6 +133,7 @@ impl Settings {
             origin: Origin::of(&own.source, query(&own, &policy)?)?,
             settle: own.settle.duration()?.unwrap_or(SETTLE),
             patience: own.patience.duration()?.unwrap_or(PATIENCE),
+            record: own.record,
             policy,
             secrets,
         })

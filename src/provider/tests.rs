@@ -13,7 +13,7 @@ use temper_rollouts::{
     Conclusion, Done, DurationString, IntOrString, Measurement, Metric, MetricProvider,
     MetricResult, Outcome, Running, Subject,
 };
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, TempDir};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -258,6 +258,37 @@ fn termination_is_no_verdict_unless_harm_is_proven() {
     let subject = subject(&metric(&down()), 50);
     let blind = block_on(Judge::default().terminate(&subject, &Measurement::default()));
     assert_eq!(blind.conclusion, Conclusion::Successful);
+}
+
+#[test]
+fn a_verdict_is_the_same_when_what_was_recorded_is_judged_again() {
+    for errors in [1, 100] {
+        let (file, folder) = (recording(10, errors), TempDir::new().unwrap());
+        let mut configuration = recorded(&file);
+        configuration["record"] = json!(folder.path());
+        let judge = Judge::default();
+        let metric = metric(&configuration);
+        // In two steps: the second one goes on with the recording, or begins it anew where the first has seen enough.
+        run(&judge, &subject(&metric, 15));
+        let original = done(run(&judge, &subject(&metric, 105)));
+        let copy = folder.path().join("__canary.ndjson");
+        configuration["source"] = json!({ "recording": copy });
+        configuration.as_object_mut().unwrap().remove("record");
+        let replay = subject(&self::metric(&configuration), 105);
+        assert_eq!(done(run(&Judge::default(), &replay)), original);
+    }
+}
+
+#[test]
+fn a_recording_that_cannot_be_kept_changes_no_verdict() {
+    let file = recording(10, 1);
+    let mut configuration = recorded(&file);
+    configuration["record"] = json!("/nowhere/at/all");
+    let verdict = done(run(
+        &Judge::default(),
+        &subject(&metric(&configuration), 105),
+    ));
+    assert_eq!(verdict.conclusion, Conclusion::Successful);
 }
 
 #[test]

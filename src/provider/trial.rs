@@ -1,18 +1,22 @@
 //! One trial: what has to be read for it by now, and what becomes of its measurement.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use temper_go_plugin::hclog;
+use temper_judge::window::Window;
 use temper_judge::{State, Verdict};
 use temper_rollouts::{
     Conclusion, Done, IntOrString, Measurement, Outcome, Redactor, Report, Running, Subject,
 };
+use temper_sources::recording::Header;
 use tokio::time::{Instant, timeout_at};
 
 use super::memory::{Judged, Series, TrialKey};
 use super::settings::{Settings, SettingsError};
 use super::source::OriginError;
+use super::tape::{self, Tape};
 use super::timeline::{Timeline, anchor, later};
 use super::{chain, report};
 
@@ -28,6 +32,8 @@ pub(super) struct Trial {
     pub(super) key: TrialKey,
     settings: Settings,
     timeline: Timeline,
+    /// The file in which to keep what is judged.
+    recording: Option<PathBuf>,
     mode: Mode,
     now: Timestamp,
     /// For what did not pass through the contract's own yet, and for what it can't know.
@@ -98,11 +104,15 @@ impl Trial {
         };
         let redactor = Redactor::of(&subject.analysis_run).and(settings.secrets.iter().cloned());
         let run = format!("{}/{}", meta.namespace, meta.name);
+        let folder = settings.record.as_deref();
+        let recording =
+            folder.map(|folder| tape::path(folder, &meta.namespace, &meta.name, &metric.name));
         Ok(Self {
             run,
             key,
             settings,
             timeline,
+            recording,
             mode: Mode::of(subject),
             now: subject.now,
             redactor,
@@ -142,8 +152,27 @@ impl Trial {
                 .collect();
             let windows = source.windows(first, &boundaries).await?;
             series.observe(&self.settings.policy, &windows);
+            self.record(&mut series.tape, &windows);
         }
         Ok(())
+    }
+
+    /// Keeps the windows, if that is wanted. The verdict does not depend on whether it succeeds.
+    fn record(&self, tape: &mut Tape, windows: &[Window]) {
+        let Some(path) = &self.recording else {
+            return;
+        };
+        let header = |bounds| Header {
+            start: self.timeline.anchor,
+            step: self.timeline.step,
+            bounds,
+        };
+        if let Err(error) = tape.record(path, header, windows) {
+            let path = path.display();
+            let message =
+                format!("recording what is judged to {path}: {error}; it goes on unrecorded");
+            self.log(hclog::Level::Warn, &message);
+        }
     }
 
     pub(super) fn outcome(&self, standing: &Standing) -> Outcome {

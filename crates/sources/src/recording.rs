@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 use self::line::{Entry, Mistake, Said};
 use self::lines::Lines;
-pub use self::writer::Writer;
+pub use self::writer::{Writer, first_bounds};
 use crate::window::{Missing, Window};
 
 /// The most looks of a recording: as many as a policy may ask for.

@@ -5,7 +5,10 @@ use serde_json::{Map, Value};
 use super::{SettingsError, wrong};
 
 /// The keys that the provider takes for itself; the others are the policy's.
-pub(super) const OWN_KEYS: [&str; 6] = ["source", "arms", "strata", "pods", "settle", "patience"];
+pub(crate) const OWN_KEYS: [&str; 7] = [
+    "source", "arms", "strata", "pods", "settle", "patience", "record",
+];
+
 /// The keys of a configuration, if it has any.
 pub(super) fn object(plugin: &str, value: Value) -> Result<Map<String, Value>, SettingsError> {
     let got = match value {

@@ -61,6 +61,21 @@ impl<W: Write> Writer<W> {
     }
 }
 
+/// Bounds for the header of a recording that begins with these windows: those of its first classic histogram.
+pub fn first_bounds(windows: &[Window]) -> Arc<[f64]> {
+    let cells = windows
+        .iter()
+        .filter_map(|window| window.content.as_ref().ok());
+    let mut histograms = cells
+        .flat_map(BTreeMap::values)
+        .map(|counts| &counts.latency);
+    let bounds = histograms.find_map(|latency| match latency {
+        Some(Latency::Classic { bounds, .. }) => Some(Arc::clone(bounds)),
+        Some(Latency::Native { .. }) | None => None,
+    });
+    bounds.unwrap_or_default()
+}
+
 #[derive(Serialize)]
 struct First<'a> {
     recording: &'static str,
