@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use lexopt::{Arg, Parser};
 use temper_go_plugin::Handshake;
 
-use crate::{demo, judge};
+use crate::{demo, judge, record};
 
 /// Exit status of a command line that is not understood, as in `sysexits.h`.
 pub(crate) const USAGE: u8 = 64;
@@ -23,6 +23,7 @@ Usage: temper [COMMAND]
 Commands:
   demo       Judge a bad and a good version of a small service, live, everything embedded
   judge      Say what a policy makes of recordings of past trials
+  record     Record a trial, past or live, from Prometheus
   help       Say this
 
 Options:
@@ -40,6 +41,7 @@ pub(crate) fn run(mut arguments: Parser) -> anyhow::Result<ExitCode> {
         Ok(Some(Arg::Value(command))) if command == "help" => say(HELP),
         Ok(Some(Arg::Value(command))) if command == "demo" => demo::run(&mut arguments),
         Ok(Some(Arg::Value(command))) if command == "judge" => judge::run(&mut arguments),
+        Ok(Some(Arg::Value(command))) if command == "record" => record::run(&mut arguments),
         Ok(Some(Arg::Value(command))) => {
             refuse(&format!("there is no command `{}`", command.display()))
         }

@@ -5,6 +5,7 @@ mod provider;
 mod command_line;
 mod demo;
 mod judge;
+mod record;
 mod yaml;
 
 use std::io::{self, Write};

@@ -5,4 +5,5 @@ mod arrows;
 mod by_hand;
 mod demo;
 mod judge;
+mod record;
 mod recorded_host;

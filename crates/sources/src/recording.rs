@@ -9,6 +9,7 @@ mod line;
 mod values;
 mod lines;
 mod writer;
+mod file;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+pub use self::file::NewFile;
 use self::line::{Entry, Mistake, Said};
 use self::lines::Lines;
 pub use self::writer::{Writer, first_bounds};
