@@ -8,6 +8,7 @@
 mod line;
 mod values;
 mod lines;
+mod zstd;
 mod writer;
 mod file;
 

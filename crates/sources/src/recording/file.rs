@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::zstd;
+
 /// A file that is written beside its place and put there by [`NewFile::finish`]; without that, nothing is left of it. A name that ends
 /// in `.gz` or `.zst` has it compressed.
 pub struct NewFile {
@@ -29,7 +31,7 @@ impl Drop for Beside {
 enum Sink {
     Plain(BufWriter<File>),
     Gzip(GzEncoder<BufWriter<File>>),
-    Zstd(zstd::Encoder<'static, BufWriter<File>>),
+    Zstd(zstd::Encoder<BufWriter<File>>),
 }
 
 impl NewFile {
@@ -42,7 +44,7 @@ impl NewFile {
         let beside = Beside(beside);
         let sink = match path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Sink::Gzip(GzEncoder::new(file, Compression::default())),
-            Some("zst") => Sink::Zstd(zstd::Encoder::new(file, zstd::DEFAULT_COMPRESSION_LEVEL)?),
+            Some("zst") => Sink::Zstd(zstd::Encoder::new(file)),
             Some(_) | None => Sink::Plain(file),
         };
         Ok(Self {

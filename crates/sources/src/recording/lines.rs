@@ -6,6 +6,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::RecordingError;
 use super::line::Mistake;
+use super::zstd;
 
 /// The most bytes of a line. One of a native histogram with all its buckets has some ten thousand.
 const MOST_BYTES: usize = 16 << 20;
@@ -13,6 +14,8 @@ const MOST_BYTES: usize = 16 << 20;
 /// First bytes of what gzip and zstd write.
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+/// The same after the first byte, where zstd begins with something to skip, as `pzstd` does.
+const SKIPPED: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 /// Lines with their numbers, one at a time.
 pub(super) struct Lines {
@@ -86,12 +89,13 @@ fn decompressed(mut input: impl Read + Send + 'static) -> io::Result<Box<dyn Buf
         .by_ref()
         .take(ZSTD.len() as u64)
         .read_to_end(&mut head)?;
-    let [is_gzip, is_zstd] = [head.starts_with(&GZIP), head.starts_with(&ZSTD)];
+    let is_gzip = head.starts_with(&GZIP);
+    let is_zstd = head.starts_with(&ZSTD) || head.ends_with(&SKIPPED);
     let whole = BufReader::new(Cursor::new(head).chain(input));
     Ok(if is_gzip {
         Box::new(BufReader::new(MultiGzDecoder::new(whole)))
     } else if is_zstd {
-        Box::new(BufReader::new(zstd::Decoder::with_buffer(whole)?))
+        Box::new(BufReader::new(zstd::Decoder::new(whole)))
     } else {
         Box::new(whole)
     })

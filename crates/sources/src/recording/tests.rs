@@ -33,7 +33,9 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 fn zstd(bytes: &[u8]) -> Vec<u8> {
-    ::zstd::encode_all(bytes, 1).unwrap()
+    let mut encoder = zstd::Encoder::new(Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 #[test]
@@ -92,6 +94,22 @@ fn compressed_recordings_are_known_by_their_first_bytes_and_may_have_several_par
         let parts = [compress(head.as_bytes()), compress(tail.as_bytes())];
         assert_eq!(windows(parts.concat()), plain);
     }
+}
+
+#[test]
+fn what_gzip_and_zstd_wrote_is_read() {
+    macro_rules! fixture {
+        ($name:literal) => {
+            windows(*include_bytes!(concat!(
+                "../../tests/fixtures/recordings/",
+                $name
+            )))
+        };
+    }
+    let plain = fixture!("demo.ndjson");
+    assert_eq!(plain.as_ref().map(Vec::len), Ok(8));
+    assert_eq!(fixture!("demo.ndjson.gz"), plain);
+    assert_eq!(fixture!("demo.ndjson.zst"), plain);
 }
 
 #[test]
