@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::numeric::{count, floor_count};
+use crate::numeric::{count, floor_count, sum_outwards};
 
 /// How far around the mean probabilities are taken, in standard deviations. What lies outside is below 1e-13.
 const WIDTH: f64 = 8.0;
@@ -151,20 +151,6 @@ fn outer_lower_tail(k: u64, n: u64, p: f64) -> f64 {
     let odds = p / (1.0 - p);
     let ratios = (1..=k).rev().map(|k| count(k) / (count(n - k + 1) * odds));
     sum_outwards(ln_probability(k, n, p), ratios)
-}
-
-/// Sums `first · Π ratio` over all ratios, until a term no longer matters.
-fn sum_outwards(ln_first: f64, ratios: impl Iterator<Item = f64>) -> f64 {
-    let mut term = 1.0;
-    let mut sum = 1.0;
-    for ratio in ratios {
-        term *= ratio;
-        sum += term;
-        if term < sum * 1e-17 {
-            break;
-        }
-    }
-    (ln_first + f64::ln(sum)).exp()
 }
 
 #[cfg(test)]

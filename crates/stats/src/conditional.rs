@@ -5,7 +5,10 @@
 //! the binomial law is a little wider than the true one, so the test errs on the safe side.
 //! Source: Przyborowski & Wilenski (1940).
 
-use crate::{binomial, numeric::count};
+use crate::{
+    binomial,
+    numeric::{count, root},
+};
 
 /// Events and exposure of two arms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,30 +64,18 @@ impl Events {
         let low = if self.first == 0 {
             0.0
         } else {
-            root(|p| binomial::upper_tail(self.first, all, p) - tail)
+            root(0.0, 1.0, |p| {
+                binomial::upper_tail(self.first, all, p) - tail
+            })
         };
         let high = if self.second == 0 {
             1.0
         } else {
-            root(|p| tail - binomial::lower_tail(self.first, all, p))
+            root(0.0, 1.0, |p| {
+                tail - binomial::lower_tail(self.first, all, p)
+            })
         };
         (low / (1.0 - low) * odds, high / (1.0 - high) * odds)
-    }
-}
-
-/// Where a function that rises on (0, 1) is 0, by bisection down to neighbouring floats.
-fn root(rising: impl Fn(f64) -> f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    loop {
-        let middle = f64::midpoint(low, high);
-        if middle <= low || middle >= high {
-            return middle;
-        }
-        if rising(middle) < 0.0 {
-            low = middle;
-        } else {
-            high = middle;
-        }
     }
 }
 

@@ -51,6 +51,35 @@ pub fn ln_sum_exp(logs: impl Iterator<Item = f64> + Clone) -> f64 {
     largest + logs.map(|log| (log - largest).exp()).sum::<f64>().ln()
 }
 
+/// The sum of a first term, given as a logarithm, and of those that follow by their ratios, until a term no longer matters.
+pub(crate) fn sum_outwards(ln_first: f64, ratios: impl Iterator<Item = f64>) -> f64 {
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for ratio in ratios {
+        term *= ratio;
+        sum += term;
+        if term < sum * 1e-17 {
+            break;
+        }
+    }
+    (ln_first + f64::ln(sum)).exp()
+}
+
+/// Where a function that rises on (`low`, `high`) is 0, by bisection down to neighbouring floats.
+pub(crate) fn root(mut low: f64, mut high: f64, rising: impl Fn(f64) -> f64) -> f64 {
+    loop {
+        let middle = f64::midpoint(low, high);
+        if middle <= low || middle >= high {
+            return middle;
+        }
+        if rising(middle) < 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,9 +3,13 @@
 //! They compare the whole distributions without assuming a form: does a value of the first sample tend to be larger?
 //! Each is for one look; repeated after every interval they reject far too often.
 
+pub mod exact;
+
 use crate::{
+    error::Error,
     normal,
     numeric::{wide_count, wide_difference},
+    samples::Samples,
 };
 
 /// Most values in both samples together: with more, sums of cubes of counts would leave 128 bits.
@@ -40,6 +44,12 @@ pub struct Tail {
     pub ln_p: f64,
 }
 
+impl Tail {
+    fn new(p: f64) -> Self {
+        Self { p, ln_p: p.ln() }
+    }
+}
+
 /// The Mann-Whitney statistic of two samples in common buckets.
 ///
 /// `U` is the number of pairs in which the value of the first sample is the larger one, ties counted half. All sums are
@@ -62,6 +72,18 @@ impl MannWhitney {
         let shared = first.len().min(second.len());
         first.iter().skip(shared).for_each(|x| sums.add(*x, 0));
         second.iter().skip(shared).for_each(|y| sums.add(0, *y));
+        sums.finish().ok()
+    }
+
+    /// From samples of single values, in one pass.
+    pub fn from_samples(samples: &Samples) -> Result<Self, Error> {
+        Self::from_groups(samples.groups())
+    }
+
+    /// From the counts of both samples in each group of tied values, in ascending order.
+    pub(crate) fn from_groups(groups: impl Iterator<Item = (u64, u64)>) -> Result<Self, Error> {
+        let mut sums = Sums::default();
+        groups.for_each(|(x, y)| sums.add(x, y));
         sums.finish()
     }
 
@@ -124,6 +146,13 @@ impl MannWhitney {
     }
 }
 
+/// Counts of two samples in common buckets, a pair for each; missing buckets at the end are empty.
+pub(crate) fn groups_of(first: &[u64], second: &[u64]) -> impl Iterator<Item = (u64, u64)> + Clone {
+    let at = |counts: &[u64], bucket| counts.get(bucket).copied().unwrap_or(0);
+    let buckets = first.len().max(second.len());
+    (0..buckets).map(move |bucket| (at(first, bucket), at(second, bucket)))
+}
+
 /// The sums of a pass over the buckets.
 ///
 /// They wrap, since checks of overflow cost more than all the rest of a bucket, and are thrown away when there were too many
@@ -150,13 +179,17 @@ impl Sums {
         self.second_below = self.second_below.wrapping_add(y);
     }
 
-    fn finish(self) -> Option<MannWhitney> {
-        let all = self.first + self.second;
-        (all <= MOST_VALUES).then(|| MannWhitney {
+    fn finish(self) -> Result<MannWhitney, Error> {
+        let values = self.first + self.second;
+        if values > MOST_VALUES {
+            let most = MOST_VALUES;
+            return Err(Error::TooMany { values, most });
+        }
+        Ok(MannWhitney {
             first: self.first,
             second: self.second,
             doubled_u: self.doubled_u,
-            tie_term: self.cubes - all,
+            tie_term: self.cubes - values,
         })
     }
 }

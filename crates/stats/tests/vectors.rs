@@ -18,7 +18,8 @@ use temper_stats::{
     conditional::Events,
     mixture::Anytime,
     normal, numeric,
-    rank::{Alternative, Continuity, MannWhitney},
+    rank::{Alternative, Continuity, MannWhitney, exact::Exact},
+    samples::Samples,
     score,
     spending::{Schedule, Spending},
     tilt::{Interval, Margin, Tilt},
@@ -28,11 +29,7 @@ use temper_stats::{
 const LATER: [&str; 3] = ["fisher", "proportion", "two_proportions"];
 
 /// Expected values of which nothing is implemented yet, in any family. One that is neither here nor compared fails the test.
-const LATER_VALUES: [&str; 16] = [
-    "exact/two-sided",
-    "exact/less",
-    "exact/greater",
-    "exact_permutation_tie_aware",
+const LATER_VALUES: [&str; 12] = [
     "brunner_munzel",
     "brunner_munzel_W_scipy_sign",
     "brunner_munzel_df",
@@ -180,22 +177,9 @@ fn numbers(value: &Value) -> Vec<f64> {
         .collect()
 }
 
-/// A bucket for each distinct value.
-fn bucketed(case: &Case<'_>) -> [Vec<u64>; 2] {
-    let samples = ["x", "y"].map(|name| numbers(&case.input[name]));
-    let mut values = samples.concat();
-    values.sort_by(f64::total_cmp);
-    values.dedup_by(|a, b| *a == *b);
-    samples.map(|sample| {
-        let mut counts = vec![0; values.len()];
-        for value in sample {
-            counts[values
-                .iter()
-                .position(|other| *other == value)
-                .expect("it is there")] += 1;
-        }
-        counts
-    })
+fn samples(case: &Case<'_>) -> Samples {
+    let [x, y] = ["x", "y"].map(|name| numbers(&case.input[name]));
+    Samples::new(&x, &y).expect("numbers only")
 }
 
 const NAMES: [(&str, Alternative); 3] = [
@@ -205,8 +189,10 @@ const NAMES: [(&str, Alternative); 3] = [
 ];
 
 fn mann_whitney(case: &Case<'_>) {
-    let [first, second] = bucketed(case);
-    let test = MannWhitney::from_counts(&first, &second).expect("few values");
+    let samples = samples(case);
+    let (first, second) = samples.counts();
+    let test = MannWhitney::from_samples(&samples).expect("few values");
+    assert_eq!(MannWhitney::from_counts(&first, &second), Some(test));
     let swapped = MannWhitney::from_counts(&second, &first).expect("few values");
     case.same("U1", numeric::wide_count(test.doubled_u()) / 2.0);
     case.same("U2", numeric::wide_count(swapped.doubled_u()) / 2.0);
@@ -223,6 +209,28 @@ fn mann_whitney(case: &Case<'_>) {
         test.dominance().expect("no sample is empty")
     });
     asymptotic(case, &test);
+    exact(case, &samples);
+}
+
+fn exact(case: &Case<'_>, samples: &Samples) {
+    let exact = Exact::from_samples(samples);
+    let exact = || exact.clone().expect("few values");
+    for (name, alternative) in NAMES {
+        let p = || exact().tail(alternative).p;
+        case.same_if_defined(&format!("exact/{name}"), p);
+    }
+    let permutation = case.expected("exact_permutation_tie_aware");
+    if permutation.is_null() {
+        return;
+    }
+    for (name, got) in [
+        ("greater", exact().tail(Alternative::Greater)),
+        ("less", exact().tail(Alternative::Less)),
+        ("two-sided-doubled", exact().tail(Alternative::TwoSided)),
+        ("two-sided-by-distance", exact().tail_by_distance()),
+    ] {
+        case.close(name, got.p, number(&permutation[name]));
+    }
 }
 
 fn mann_whitney_histogram(case: &Case<'_>) {
