@@ -4,9 +4,7 @@
 //! has a closed form in the totals. It needs constant traffic weights, which the grid does not. Source: Lindon & Malek
 //! (2022), for two outcomes. Assumes A1 to A3 of the crate.
 
-use statrs::function::beta::ln_beta;
-
-use crate::special::ln_beta_upper;
+use crate::special::{ln_beta, ln_beta_upper};
 
 /// A Beta prior of the share, both parameters above 0.
 #[derive(Debug, Clone, Copy, PartialEq)]

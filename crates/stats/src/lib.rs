@@ -31,6 +31,8 @@ pub mod beta_binomial;
 pub mod mixture;
 pub mod samples;
 pub mod rank;
+pub mod brunner_munzel;
+pub mod hodges_lehmann;
 pub mod bounds;
 pub mod error;
 mod hypergeometric;

@@ -4,6 +4,11 @@
 //! Each is for one look; repeated after every interval they reject far too often.
 
 pub mod exact;
+mod merge;
+
+use std::f64::consts::LN_2;
+
+use merge::Pass;
 
 use crate::{
     error::Error,
@@ -48,6 +53,23 @@ impl Tail {
     fn new(p: f64) -> Self {
         Self { p, ln_p: p.ln() }
     }
+
+    /// The tail of a symmetric law beyond a statistic, given its upper tail and the logarithm of that.
+    pub(crate) fn of(
+        statistic: f64,
+        alternative: Alternative,
+        upper: impl Fn(f64) -> (f64, f64),
+    ) -> Self {
+        let (p, ln_p) = match alternative {
+            Alternative::Greater => upper(statistic),
+            Alternative::Less => upper(-statistic),
+            Alternative::TwoSided => {
+                let (p, ln_p) = upper(statistic.abs());
+                ((2.0 * p).min(1.0), (ln_p + LN_2).min(0.0))
+            }
+        };
+        Self { p, ln_p }
+    }
 }
 
 /// The Mann-Whitney statistic of two samples in common buckets.
@@ -76,8 +98,16 @@ impl MannWhitney {
     }
 
     /// From samples of single values, in one pass.
-    pub fn from_samples(samples: &Samples) -> Result<Self, Error> {
-        Self::from_groups(samples.groups())
+    pub fn from_samples(samples: &Samples) -> Self {
+        let (first, second) = samples.keys();
+        let pass = Pass::over(first, second);
+        let size = |keys: &[u64]| u128::try_from(keys.len()).unwrap_or(u128::MAX);
+        Self {
+            first: size(first),
+            second: size(second),
+            doubled_u: pass.doubled_u,
+            tie_term: pass.tie_term,
+        }
     }
 
     /// From the counts of both samples in each group of tied values, in ascending order.
@@ -85,6 +115,11 @@ impl MannWhitney {
         let mut sums = Sums::default();
         groups.for_each(|(x, y)| sums.add(x, y));
         sums.finish()
+    }
+
+    /// Sizes of the samples.
+    pub const fn sizes(&self) -> (u128, u128) {
+        (self.first, self.second)
     }
 
     /// `2U`, an integer.
@@ -142,7 +177,7 @@ impl MannWhitney {
             return Tail { p: 1.0, ln_p: 0.0 };
         }
         let z = standardise(self.excess(), variance, alternative, continuity);
-        tail(z, alternative)
+        Tail::of(z, alternative, normal::upper_tail_and_ln)
     }
 }
 
@@ -241,7 +276,7 @@ impl Stratified {
         if self.variance <= 0.0 {
             Tail { p: 1.0, ln_p: 0.0 }
         } else {
-            tail(self.z(), alternative)
+            Tail::of(self.z(), alternative, normal::upper_tail_and_ln)
         }
     }
 }
@@ -265,24 +300,6 @@ fn standardise(
         corrected / variance.sqrt()
     } else {
         0.0
-    }
-}
-
-fn tail(z: f64, alternative: Alternative) -> Tail {
-    let one_sided = |z| {
-        let (p, ln_p) = normal::upper_tail_and_ln(z);
-        Tail { p, ln_p }
-    };
-    match alternative {
-        Alternative::Greater => one_sided(z),
-        Alternative::Less => one_sided(-z),
-        Alternative::TwoSided => {
-            let Tail { p, ln_p } = one_sided(z.abs());
-            Tail {
-                p: (2.0 * p).min(1.0),
-                ln_p: (ln_p + std::f64::consts::LN_2).min(0.0),
-            }
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! A value is kept as an integer key of the same order, since integers sort in half the time of floats. −0 and 0 are one value, infinities
 //! are values like others, and what is not a number is refused.
 
+use std::thread;
+
 use crate::error::{Arm, Error};
 
 /// The sign bit of a float, which is above that of all positive ones as an integer.
@@ -59,8 +61,26 @@ fn sorted(sample: &[f64], arm: Arm) -> Result<Vec<u64>, Error> {
         return Err(Error::NotANumber { arm, index });
     }
     let mut keys: Vec<_> = sample.iter().map(|value| key(*value)).collect();
-    keys.sort_unstable();
+    sort(&mut keys);
     Ok(keys)
+}
+
+/// Sorts the halves below and above the median at the same time, when they are worth a thread.
+fn sort(keys: &mut [u64]) {
+    const WORTH_A_THREAD: usize = 1 << 17;
+    if keys.len() < WORTH_A_THREAD {
+        keys.sort_unstable();
+        return;
+    }
+    let (below, _, above) = keys.select_nth_unstable(keys.len() / 2);
+    let helped = thread::scope(|scope| {
+        let helper = thread::Builder::new().spawn_scoped(scope, || above.sort_unstable());
+        below.sort_unstable();
+        helper.is_ok()
+    });
+    if !helped {
+        above.sort_unstable();
+    }
 }
 
 /// An integer that rises with the value: the bits of a float rise with its size, so those of a negative one are turned round.
@@ -132,6 +152,15 @@ mod tests {
         let samples = Samples::new(&[0.0, infinity, -1.0], &[-0.0, 0.0, infinity, -infinity]);
         let (first, second) = samples.unwrap().counts();
         assert_eq!((first, second), (vec![0, 1, 1, 1], vec![1, 0, 2, 1]));
+    }
+
+    #[test]
+    fn a_large_sample_is_sorted_as_a_small_one() {
+        let values: Vec<_> = (0..300_000_u32)
+            .map(|n| f64::from(n.wrapping_mul(2_654_435_761) >> 12))
+            .collect();
+        let samples = Samples::new(&values, &[]).unwrap();
+        assert!(samples.first().is_sorted() && samples.first().len() == values.len());
     }
 
     proptest! {
