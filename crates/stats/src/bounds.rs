@@ -77,6 +77,12 @@ impl DistributionBand {
     }
 }
 
+/// Half-width of the band around an empirical distribution function of `values` values that holds the true one everywhere, at one
+/// look, with probability `1 − alpha`: `√(ln(2/α)/2n)`. Source: Dvoretzky, Kiefer & Wolfowitz (1956); Massart (1990).
+pub fn fixed_half_width(values: f64, alpha: f64) -> f64 {
+    ((2.0 / alpha).ln() / (2.0 * values)).sqrt()
+}
+
 /// Logarithm of the probability to miss with constant `c`, the smallest over the free parameter η in (1, 2A²) of
 /// `4 exp(−γ²c) (1 + 1/((γ² − 1) ln η))` with `γ = √(2/η)·(A − √(2(η − 1)/c))` above 1.
 fn ln_miss(c: f64) -> f64 {

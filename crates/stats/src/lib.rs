@@ -23,6 +23,8 @@
 pub mod normal;
 pub mod binomial;
 pub mod conditional;
+pub mod proportion;
+pub mod two_proportions;
 pub mod spending;
 pub mod tilt;
 pub mod score;

@@ -4,7 +4,7 @@ use super::Estimate;
 use crate::{
     error::{Arm, Error},
     normal,
-    numeric::{count, wide_count},
+    numeric::count,
     rank::MannWhitney,
 };
 
