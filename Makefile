@@ -50,8 +50,8 @@ host: static ## Load the static binary with the real go-plugin and Argo Rollouts
 e2e: host ## The real control plane judges real rollouts (eight minutes to build it, once)
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/e2e/run
 
-bench: static ## Print speed and memory as ratios against a Go plugin in the same run
-	cargo bench --locked -p temper-stats -p temper-judge
+bench: static ## Print speed and memory as ratios against scipy and a Go plugin in the same run
+	TEMPER_BENCH_PYTHON=$$(scripts/bench-scipy) cargo bench --locked -p temper-stats -p temper-judge
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run-bench
 
 fuzz: setup ## Fuzz the gob decoder (SECONDS_EACH=10 a target)

@@ -176,8 +176,8 @@ mod tests {
     fn values_without_an_order_of_pairs_are_refused() {
         let infinity = f64::INFINITY;
         let (arm, value) = (Arm::Second, infinity);
-        let infinite = samples(&[1.0], &[2.0, infinity]);
-        assert_eq!(shift(&infinite, 0.05), Err(Error::Infinite { arm, value }));
+        let endless = samples(&[1.0], &[2.0, infinity]);
+        assert_eq!(shift(&endless, 0.05), Err(Error::Infinite { arm, value }));
         let (arm, value) = (Arm::First, 0.0);
         let zero = samples(&[1.0, 0.0], &[2.0]);
         assert_eq!(ratio(&zero, 0.05), Err(Error::NotPositive { arm, value }));
@@ -211,11 +211,11 @@ mod tests {
         #[test]
         fn swapping_the_samples_negates_the_shift_and_inverts_the_ratio(first in values(), second in values()) {
             let (one, other) = (samples(&first, &second), samples(&second, &first));
-            let (shifted, back) = (shift(&one, 0.1).unwrap(), shift(&other, 0.1).unwrap());
-            prop_assert!((shifted.median + back.median).abs() < f64::EPSILON);
-            let (scaled, back) = (ratio(&one, 0.1).unwrap(), ratio(&other, 0.1).unwrap());
-            prop_assert!((scaled.median * back.median - 1.0).abs() < 1e-12);
-            if let (Some((low, _)), Some((_, high))) = (scaled.interval, back.interval) {
+            let (moved, back) = (shift(&one, 0.1).unwrap(), shift(&other, 0.1).unwrap());
+            prop_assert!((moved.median + back.median).abs() < f64::EPSILON);
+            let (times, back) = (ratio(&one, 0.1).unwrap(), ratio(&other, 0.1).unwrap());
+            prop_assert!((times.median * back.median - 1.0).abs() < 1e-12);
+            if let (Some((low, _)), Some((_, high))) = (times.interval, back.interval) {
                 prop_assert!((low * high - 1.0).abs() < 1e-12);
             }
         }

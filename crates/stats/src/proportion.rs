@@ -17,9 +17,10 @@ pub struct Proportion {
 }
 
 impl Proportion {
-    /// None where there are more events than trials, or no trials.
+    /// None where there are more events than trials, no trials, or more than 2^53 of them, which a float can't tell apart.
     pub const fn new(events: u64, trials: u64) -> Option<Self> {
-        if events <= trials && trials > 0 {
+        const MOST_TRIALS: u64 = 1 << 53;
+        if events <= trials && trials > 0 && trials <= MOST_TRIALS {
             Some(Self { events, trials })
         } else {
             None
@@ -71,7 +72,7 @@ impl Proportion {
     }
 
     /// Between the quantiles of the posterior after Jeffreys' prior, Beta(½, ½): about its level on average, and never with an end at 0 or 1.
-    /// Source: Brown, Cai & DasGupta (2001).
+    /// Source: Brown, Cai & `DasGupta` (2001).
     pub fn jeffreys(self, alpha: f64) -> (f64, f64) {
         let (a, b) = (count(self.events) + 0.5, count(self.others()) + 0.5);
         (
@@ -116,6 +117,8 @@ mod tests {
     use super::*;
     use crate::binomial::{lower_tail, upper_tail};
 
+    type Method = fn(Proportion, f64) -> (f64, f64);
+
     fn proportion() -> impl Strategy<Value = Proportion> {
         (1..2000_u64)
             .prop_flat_map(|trials| (0..=trials, Just(trials)))
@@ -126,6 +129,7 @@ mod tests {
     fn what_is_no_proportion_is_refused() {
         assert_eq!(Proportion::new(0, 0), None);
         assert_eq!(Proportion::new(3, 2), None);
+        assert_eq!(Proportion::new(3, u64::MAX), None);
     }
 
     #[test]
@@ -147,7 +151,6 @@ mod tests {
         #[test]
         fn intervals_turn_round_with_their_events(proportion in proportion()) {
             let turned = Proportion::new(proportion.others(), proportion.trials()).unwrap();
-            type Method = fn(Proportion, f64) -> (f64, f64);
             let methods: [Method; 4] = [Proportion::wilson, Proportion::clopper_pearson, Proportion::jeffreys, Proportion::agresti_coull];
             for method in methods {
                 let ((low, high), (turned_low, turned_high)) = (method(proportion, 0.05), method(turned, 0.05));

@@ -152,7 +152,9 @@ impl Builder {
                 }
             }
             let none = draws.probability(0);
-            row.iter_mut().for_each(|probability| *probability *= none);
+            for probability in &mut row {
+                *probability *= none;
+            }
             if let Some(place) = self.rows.get_mut(chosen) {
                 *place = row;
             }

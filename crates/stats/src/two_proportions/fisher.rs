@@ -5,7 +5,7 @@
 //! outcomes are possible. Degenerate case: without events, or with nothing else, only one outcome is possible, of p-value 1.
 //!
 //! With an odds ratio other than 1 the law is Fisher's non-central one, from which the conditional estimate and its interval
-//! follow; their cost grows with the number of events, about a million in a second.
+//! follow, at a cost in proportion to the number of possible outcomes.
 
 use super::TwoProportions;
 use crate::{
@@ -16,6 +16,9 @@ use crate::{
 
 /// Outcomes whose probabilities differ by less, relatively, are equally likely: those of a table and its mirror image differ by rounding.
 const TIE: f64 = 1e-9;
+
+/// Most outcomes that a non-central law is taken over: a second or two.
+const MOST_OUTCOMES: u64 = 1 << 20;
 
 impl TwoProportions {
     /// Probability under the null hypothesis of as many events of the first arm or more; or as few; or, with two sides, of any
@@ -40,34 +43,30 @@ impl TwoProportions {
     }
 
     /// The odds ratio under which the observed events of the first arm are what is expected, given the events of both: a little closer to 1
-    /// than [`odds_ratio`](Self::odds_ratio). 0 or infinite at the ends of what is possible; None where only one outcome is.
+    /// than [`odds_ratio`](Self::odds_ratio). 0 or infinite at the ends of what is possible. None where only one outcome is, and
+    /// where more than a million are: it is as good as the other then.
     pub fn conditional_odds_ratio(&self) -> Option<f64> {
-        let odds = Odds::new(&self.law());
+        let odds = Odds::new(&self.law())?;
         match self.ends() {
             (true, true) => None,
             (true, false) => Some(0.0),
             (false, true) => Some(f64::INFINITY),
-            (false, false) => {
-                Some(odds.where_zero(|ln| odds.mean(ln) - count(self.first.events())))
-            }
+            (false, false) => Some(where_zero(|ln| odds.mean(ln) - count(self.first.events()))),
         }
     }
 
     /// Interval of level `1 − alpha` for the conditional odds ratio: those that neither side rejects at `alpha/2`. From 0 or
-    /// to infinity at the ends of what is possible.
-    pub fn conditional_odds_ratio_interval(&self, alpha: f64) -> (f64, f64) {
-        let (odds, observed, ln_half) = (
-            Odds::new(&self.law()),
-            self.first.events(),
-            (alpha / 2.0).ln(),
-        );
+    /// to infinity at the ends of what is possible. None where more than a million outcomes are.
+    pub fn conditional_odds_ratio_interval(&self, alpha: f64) -> Option<(f64, f64)> {
+        let odds = Odds::new(&self.law())?;
+        let (observed, ln_half) = (self.first.events(), (alpha / 2.0).ln());
         let (lowest, highest) = self.ends();
-        let low = || odds.where_zero(|ln| odds.ln_sum(ln, |k| k >= observed) - ln_half);
-        let high = || odds.where_zero(|ln| ln_half - odds.ln_sum(ln, |k| k <= observed));
-        (
+        let low = || where_zero(|ln| odds.ln_sum(ln, |k| k >= observed) - ln_half);
+        let high = || where_zero(|ln| ln_half - odds.ln_sum(ln, |k| k <= observed));
+        Some((
             if lowest { 0.0 } else { low() },
             if highest { f64::INFINITY } else { high() },
-        )
+        ))
     }
 
     fn law(&self) -> Hypergeometric {
@@ -126,12 +125,13 @@ struct Odds {
 }
 
 impl Odds {
-    fn new(law: &Hypergeometric) -> Self {
-        let support = law.support();
-        Self {
-            from: *support.start(),
-            ln_probabilities: support.map(|k| law.ln_probability(k)).collect(),
-        }
+    /// None where there are more than [`MOST_OUTCOMES`].
+    fn new(law: &Hypergeometric) -> Option<Self> {
+        let (start, end) = law.support().into_inner();
+        (end - start < MOST_OUTCOMES).then(|| Self {
+            from: start,
+            ln_probabilities: (start..=end).map(|k| law.ln_probability(k)).collect(),
+        })
     }
 
     fn ln_weights(&self, ln_odds: f64) -> impl Iterator<Item = (u64, f64)> + Clone + '_ {
@@ -151,13 +151,13 @@ impl Odds {
         let all = ln_sum_exp(weights.clone().map(|(_, ln)| ln));
         weights.map(|(k, ln)| count(k) * (ln - all).exp()).sum()
     }
+}
 
-    /// The odds ratio at which a function of its logarithm, which rises, is 0.
-    fn where_zero(&self, rising: impl Fn(f64) -> f64) -> f64 {
-        /// Odds ratios searched, as a logarithm: all that floats hold.
-        const WIDEST: f64 = 700.0;
-        root(-WIDEST, WIDEST, rising).exp()
-    }
+/// The odds ratio at which a function of its logarithm, which rises, is 0.
+fn where_zero(rising: impl Fn(f64) -> f64) -> f64 {
+    /// Odds ratios searched, as a logarithm: all that floats hold.
+    const WIDEST: f64 = 700.0;
+    root(-WIDEST, WIDEST, rising).exp()
 }
 
 #[cfg(test)]
@@ -185,8 +185,8 @@ mod tests {
             let other = swapped(arms);
             let (greater, less) = (arms.fisher_p(Alternative::Greater), other.fisher_p(Alternative::Less));
             prop_assert!((greater - less).abs() <= 1e-9 * greater);
-            let (low, high) = arms.conditional_odds_ratio_interval(0.05);
-            let (other_low, other_high) = other.conditional_odds_ratio_interval(0.05);
+            let (low, high) = arms.conditional_odds_ratio_interval(0.05).unwrap();
+            let (other_low, other_high) = other.conditional_odds_ratio_interval(0.05).unwrap();
             prop_assert!(low <= 0.0 || (low * other_high - 1.0).abs() < 1e-9);
             prop_assert!(high.is_infinite() || (high * other_low - 1.0).abs() < 1e-9);
         }
