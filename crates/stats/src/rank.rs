@@ -346,7 +346,25 @@ mod tests {
         assert!((stratified.z() - 1.689_188_414_833_251).abs() < 1e-12);
     }
 
+    fn values() -> impl Strategy<Value = Vec<f64>> {
+        prop::collection::vec((-20..20_i32).prop_map(f64::from), 0..40)
+    }
+
     proptest! {
+        #[test]
+        fn samples_and_their_counts_have_one_statistic(first in values(), second in values()) {
+            let samples = Samples::new(&first, &second).unwrap();
+            let (x, y) = samples.counts();
+            prop_assert_eq!(MannWhitney::from_samples(&samples), mann_whitney(&x, &y));
+        }
+
+        #[test]
+        fn ranks_keep_no_unit(first in values(), second in values(), scale in 1e-300..1e300_f64) {
+            let scaled = |values: &[f64]| values.iter().map(|value| value * scale).collect::<Vec<_>>();
+            let test = |x: &[f64], y: &[f64]| MannWhitney::from_samples(&Samples::new(x, y).unwrap());
+            prop_assert_eq!(test(&first, &second), test(&scaled(&first), &scaled(&second)));
+        }
+
         #[test]
         fn a_larger_value_never_lowers_the_statistic(first in counts(), second in counts(), at in 0..4_usize) {
             let mut larger = first.clone();

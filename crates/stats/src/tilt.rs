@@ -8,6 +8,10 @@
 //! balance at θ₀. Source: the conditional reduction of Przyborowski & Wilenski (1940), mixture of likelihood ratios of Robbins
 //! (1970); see also Lindon & Malek (2022). Assumes A1 to A3 of the crate.
 //!
+//! Where one incident makes several events, a crash many errors, A2 does not hold for events but for incidents. With at most `φ` events from each,
+//! all counts and the margin's `N_c·δ` are divided by φ, which divides the logarithm of the factor: exact, because
+//! `x^(k/φ) ≤ 1 + (k/φ)(x − 1)` for k up to φ.
+//!
 //! Degenerate cases: an interval in which an arm has no exposure has factor 1, and so has one without events when δ is 0.
 
 use crate::{mixture::Mixture, numeric::count};
@@ -89,6 +93,8 @@ impl Interval {
 pub struct Tilt<'a> {
     margin: Margin,
     alternatives: &'a [f64],
+    /// φ, at least 1.
+    events_per_incident: f64,
     mixture: Mixture,
 }
 
@@ -98,15 +104,25 @@ impl<'a> Tilt<'a> {
         Self {
             margin,
             alternatives,
+            events_per_incident: 1.0,
             mixture: Mixture::new(alternatives.len()),
         }
     }
 
+    /// For events that come in incidents of up to `events`, at least 1, each: known before the first interval, such as from
+    /// the dispersion of counts before the rollout.
+    #[must_use]
+    pub const fn with_events_per_incident(mut self, events: f64) -> Self {
+        self.events_per_incident = events.max(1.0);
+        self
+    }
+
     /// Takes in an interval, or a stratum of one: factors of strata multiply.
     pub fn observe(&mut self, interval: &Interval) {
-        let factors = self.alternatives.iter();
-        self.mixture
-            .multiply(factors.map(|factor| interval.ln_factor(self.margin, *factor)));
+        let alternatives = self.alternatives.iter();
+        let factors = alternatives.map(|factor| interval.ln_factor(self.margin, *factor));
+        let share = 1.0 / self.events_per_incident;
+        self.mixture.multiply(factors.map(|ln| share * ln));
     }
 
     /// Logarithm of the evidence against the null hypothesis.

@@ -138,6 +138,39 @@ fn the_error_e_process_wins_nothing_from_requests_that_differ() {
     assert_fair("requests that differ", &looks, &process, tilt);
 }
 
+#[test]
+fn the_error_e_process_wins_nothing_from_incidents_of_several_errors() {
+    let margin = Margin {
+        ratio: 1.0,
+        increase: 0.0,
+    };
+    let incidents_of_three = |(interval, p): (Interval, f64)| {
+        let (canary, stable) = (3 * interval.canary, 3 * interval.stable);
+        let (canary_exposure, stable_exposure) =
+            (30 * interval.canary_exposure, 30 * interval.stable_exposure);
+        let interval = Interval {
+            canary,
+            canary_exposure,
+            stable,
+            stable_exposure,
+        };
+        (interval, p)
+    };
+    let look = |rate: f64| {
+        let outcomes = outcomes(&[rate; 2], &[rate; 6]);
+        outcomes
+            .into_iter()
+            .map(incidents_of_three)
+            .collect::<Vec<_>>()
+    };
+    let looks = vec![look(0.1), look(0.4), look(0.2)];
+    let process = Tilt::new(margin, &WORSE);
+    let divided = process.clone().with_events_per_incident(3.0);
+    assert_fair("incidents", &looks, &divided, tilt);
+    let (undivided, _) = over_all_paths(&looks, &process, 20.0, &tilt);
+    assert!(undivided > 2.0, "nothing to divide by: {undivided}");
+}
+
 /// Every way in which `n` values fall into three buckets.
 fn falls(n: u64, [low, middle, high]: [f64; 3]) -> Vec<([u64; 3], f64)> {
     let power = |p: f64, k: u64| (0..k).map(|_| p).product::<f64>();

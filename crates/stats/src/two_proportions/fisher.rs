@@ -168,6 +168,7 @@ mod tests {
         super::tests::{swapped, two_proportions},
         *,
     };
+    use crate::proportion::Proportion;
 
     proptest! {
         #[test]
@@ -178,6 +179,14 @@ mod tests {
             let expected: f64 = no_more_likely.map(f64::exp).sum();
             let got = arms.fisher_p(Alternative::TwoSided);
             prop_assert!((got - expected.min(1.0)).abs() <= 1e-9 * expected, "{got} {expected}");
+        }
+
+        #[test]
+        fn another_event_of_the_first_arm_is_more_evidence(arms in two_proportions()) {
+            let more = Proportion::new(arms.first.events() + 1, arms.first.trials());
+            let Some(first) = more else { return Ok(()) };
+            let (before, after) = (arms.fisher_p(Alternative::Greater), TwoProportions { first, ..arms }.fisher_p(Alternative::Greater));
+            prop_assert!(after <= before * (1.0 + 1e-12), "{before} {after}");
         }
 
         #[test]
