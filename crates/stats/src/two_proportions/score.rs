@@ -99,15 +99,28 @@ fn z_of_ratio(arms: [Adjusted; 2], ratio: f64) -> f64 {
 fn z_of_odds_ratio(arms: [Adjusted; 2], ratio: f64) -> f64 {
     let [first, second] = arms;
     let events = first.events + second.events;
+    let others = first.others() + second.others();
+    // Each by its own equation, so that neither is what the other leaves of 1.
+    let q = likeliest_given_odds(arms, events, ratio);
+    let not_q = likeliest_given_odds(arms, others, 1.0 / ratio);
+    let sum = q * ratio + not_q;
+    let (p, not_p) = (q * ratio / sum, not_q / sum);
+    let variance = 1.0 / (p * not_p * first.trials) + 1.0 / (q * not_q * second.trials);
+    let score = (first.share() - p) / (p * not_p) - (second.share() - q) / (q * not_q);
+    standardised(score, variance, arms)
+}
+
+/// The second arm's probability of largest likelihood with an odds ratio, given all events: the positive root of
+/// `a·q² + b·q − events`, in the form that does not cancel.
+fn likeliest_given_odds([first, second]: [Adjusted; 2], events: f64, ratio: f64) -> f64 {
     let a = second.trials * (ratio - 1.0);
     let b = first.trials * ratio + second.trials - events * (ratio - 1.0);
-    // The positive root of a·q² + b·q − events, likewise.
-    let q = 2.0 * events / (b + (b * b + 4.0 * a * events).max(0.0).sqrt());
-    let p = q * ratio / (1.0 + q * (ratio - 1.0));
-    let (of_first, of_second) = (p * (1.0 - p), q * (1.0 - q));
-    let variance = 1.0 / (of_first * first.trials) + 1.0 / (of_second * second.trials);
-    let score = (first.share() - p) / of_first - (second.share() - q) / of_second;
-    standardised(score, variance, arms)
+    let root = (b * b + 4.0 * a * events).max(0.0).sqrt();
+    if b < 0.0 {
+        (root - b) / (2.0 * a)
+    } else {
+        2.0 * events / (b + root)
+    }
 }
 
 /// 0 where both are 0; infinite where only the variance is.
@@ -134,36 +147,57 @@ mod tests {
         }
     }
 
-    /// With scipy's Brent for both the restricted maximum of the likelihood and the ends.
+    /// Solved with mpmath to 30 digits, the restricted maximum of the likelihood by bisection.
     #[test]
-    fn the_difference_agrees_with_another_search_for_the_largest_likelihood() {
-        for (arms, low, high) in [
+    fn ends_agree_with_a_search_at_thirty_digits() {
+        for (arms, difference, ratio, odds) in [
             (
                 arms((3, 100), (9, 900)),
-                -0.001_573_767_594_132_025,
-                0.074_769_387_212_771_21,
+                (-0.001_573_767_594_132_023, 0.074_769_387_212_771_22),
+                (0.883_498_377_645_855_7, 9.978_400_162_357_858),
+                (0.882_124_253_924_396, 10.669_921_991_358_92),
             ),
             (
-                arms((25, 1000), (90, 9000)),
-                0.006_669_083_510_521_434,
-                0.026_789_298_660_158_035,
+                arms((45, 87), (217_513, 325_892)),
+                (-0.253_700_933_969_349_8, -0.048_151_951_633_218_52),
+                (0.619_900_977_757_067_8, 0.927_852_838_826_426_8),
+                (0.351_632_481_328_018_2, 0.810_507_935_893_780_8),
             ),
             (
                 arms((7, 50), (20, 450)),
-                0.021_376_863_842_140_346,
-                0.218_710_890_376_672_36,
+                (0.021_376_863_842_140_34, 0.218_710_890_376_662_4),
+                (1.401_750_134_929_498, 6.765_441_949_144_945),
+                (1.434_879_137_014_447, 8.574_086_000_309_475),
             ),
             (
                 arms((1000, 100_000), (9000, 900_000)),
-                -0.000_633_642_070_796_527,
-                0.000_667_104_050_615_316_5,
+                (-0.000_633_642_070_796_527, 0.000_667_104_050_615_316_4),
+                (0.937_058_214_151_058, 1.067_133_133_092_386),
+                (0.936_458_916_981_520_7, 1.067_852_518_504_069),
             ),
         ] {
-            let (got_low, got_high) = arms.difference_score(0.05);
-            assert!((got_low / low - 1.0).abs() < 1e-9, "{got_low} is not {low}");
+            assert_close(arms.difference_score(0.05), difference);
+            assert_close(arms.ratio_score(0.05), ratio);
+            assert_close(arms.odds_ratio_score(0.05), odds);
+        }
+    }
+
+    #[test]
+    fn a_large_second_arm_bounds_the_odds() {
+        let arms = arms((438, 6575), (7299, 185_936));
+        let odds = (1.581_011_735_768, 1.929_821_283_850);
+        let (low, high) = arms.odds_ratio_score(0.05);
+        assert!(
+            (low - odds.0).abs() < 1e-9 && (high - odds.1).abs() < 1e-9,
+            "{low} {high}"
+        );
+    }
+
+    fn assert_close(got: (f64, f64), expected: (f64, f64)) {
+        for (got, expected) in [(got.0, expected.0), (got.1, expected.1)] {
             assert!(
-                (got_high / high - 1.0).abs() < 1e-9,
-                "{got_high} is not {high}"
+                (got / expected - 1.0).abs() < 1e-11,
+                "{got} is not {expected}"
             );
         }
     }
