@@ -1,7 +1,7 @@
 //! Speed and peak memory of the Mann-Whitney test as ratios to scipy's, on the same data in the same run.
 //!
-//! `TEMPER_BENCH_PYTHON` names a Python that has scipy (`scripts/bench-scipy` installs one); without it only our own figures are printed.
-//! Each measurement is a process of its own, whose peak memory includes the data.
+//! `TEMPER_BENCH_PYTHON` names a Python that has scipy (`scripts/bench-scipy` installs one); without it only our own
+//! figures are printed. Each measurement is a process of its own, whose peak memory includes the data.
 
 #![expect(
     clippy::disallowed_methods,

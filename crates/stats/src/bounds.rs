@@ -27,9 +27,9 @@ impl NormalMixture {
         self.rho
     }
 
-    /// Half-width of the interval, at all times at once, around an estimate that is asymptotically normal, such as a superiority with the
-    /// variance of [`brunner_munzel`](crate::brunner_munzel). Conditional on samples large enough for that. Source: Waudby-Smith, Arbour,
-    /// Sinha, Kennedy & Ramdas (2024), equation 9.
+    /// Half-width of the interval, at all times at once, around an estimate that is asymptotically normal, such as a
+    /// superiority with the variance of [`brunner_munzel`](crate::brunner_munzel). Conditional on samples large enough for
+    /// that. Source: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024), equation 9.
     pub fn half_width(self, standard_error: f64, alpha: f64) -> f64 {
         let information = 1.0 / (standard_error * standard_error);
         self.bound(information, alpha) / information
@@ -42,15 +42,15 @@ impl NormalMixture {
     }
 }
 
-/// The buckets that a quantile lies in, at all looks at once, with probability `1 − alpha` at least: indices of the first and the last.
-/// None without values.
+/// The buckets that a quantile lies in, at all looks at once, with probability `1 − alpha` at least: indices of the first
+/// and the last. None without values.
 ///
-/// A bound of a bucket lies above the quantile where values up to it are shown to be more than a share `share` of all, and below it
-/// where those beyond are shown to be more than the rest. Each is shown by the e-process of
-/// [`beta_binomial`](crate::beta_binomial) at `alpha/2`; that of the bound closest to the quantile grows most, so that any number of
-/// buckets costs nothing. `prior` is that of the share of values up to a bound: one with mean `share` and a weight of a tenth of the
-/// values expected is narrow for about so many. Source: Howard & Ramdas (2022), section 3. Assumes independent
-/// values of one distribution.
+/// A bound of a bucket lies above the quantile where values up to it are shown to be more than a share `share` of all, and
+/// below it where those beyond are shown to be more than the rest. Each is shown by the e-process of
+/// [`beta_binomial`](crate::beta_binomial) at `alpha/2`; that of the bound closest to the quantile grows most, so that any
+/// number of buckets costs nothing. `prior` is that of the share of values up to a bound: one with mean `share` and a
+/// weight of a tenth of the values expected is narrow for about so many. Source: Howard & Ramdas (2022), section 3. Assumes
+/// independent values of one distribution.
 pub fn quantile_buckets(
     counts: &[u64],
     share: f64,

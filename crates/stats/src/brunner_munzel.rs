@@ -1,13 +1,13 @@
 //! How often a value of the first sample is the larger one, with an error that does not assume equal shapes.
 //!
-//! A Mann-Whitney test assumes under its null hypothesis that both samples have one distribution. Where one only scatters more it rejects
-//! in more than its share of cases, up to 12 % at a level of 5 % with samples of 30 and 270. Here only
+//! A Mann-Whitney test assumes under its null hypothesis that both samples have one distribution. Where one only scatters
+//! more it rejects in more than its share of cases, up to 12 % at a level of 5 % with samples of 30 and 270. Here only
 //! `P(X > Y) + ½ P(X = Y) = ½` is tested, with a variance from the samples. Source: Brunner & Munzel (2000).
 //!
-//! The placement of a value is the share of the other sample that lies below it, ties counted half. Assumes independent values, for
-//! one look; asymptotic, with Student's distribution for samples down to about ten. Degenerate case: where one sample lies wholly
-//! above the other, or all values are equal, the variance is estimated as 0 and nothing can be studentised;
-//! [`rank::exact`](crate::rank::exact) has an answer then.
+//! The placement of a value is the share of the other sample that lies below it, ties counted half. Assumes independent
+//! values, for one look; asymptotic, with Student's distribution for samples down to about ten. Degenerate case: where one
+//! sample lies wholly above the other, or all values are equal, the variance is estimated as 0 and nothing can be
+//! studentised; [`rank::exact`](crate::rank::exact) has an answer then.
 
 use crate::{
     error::{Arm, Error},
@@ -87,8 +87,8 @@ impl BrunnerMunzel {
         self.second.variance()
     }
 
-    /// Variance of the superiority: that of both placements, each over its sample's size. None where a sample has a
-    /// single value.
+    /// Variance of the superiority: that of both placements, each over its sample's size. None where a sample has a single
+    /// value.
     pub fn variance(&self) -> Option<f64> {
         Some(self.first.of_mean()? + self.second.of_mean()?)
     }
@@ -100,8 +100,8 @@ impl BrunnerMunzel {
         (each > 0.0).then(|| (one + other) * (one + other) / each)
     }
 
-    /// The superiority less ½, in standard errors: positive where the first sample tends to be larger. (Brunner & Munzel and scipy have
-    /// the opposite sign.)
+    /// The superiority less ½, in standard errors: positive where the first sample tends to be larger. (Brunner & Munzel
+    /// and scipy have the opposite sign.)
     pub fn statistic(&self) -> Result<f64, Error> {
         Ok((self.superiority - 0.5) / self.standard_error()?)
     }
@@ -146,7 +146,8 @@ impl BrunnerMunzel {
 }
 
 impl Placements {
-    /// Placements of the first of each pair of counts among the second. `doubled_u` is the sum of `2n` times the placements.
+    /// Placements of the first of each pair of counts among the second. `doubled_u` is the sum of `2n` times the
+    /// placements.
     ///
     /// Deviations from the mean are taken as integers: those of `2mn` times the placements.
     fn new(groups: impl Iterator<Item = (u64, u64)>, [m, n]: [u128; 2], doubled_u: u128) -> Self {

@@ -4,8 +4,8 @@
 
 use crate::numeric::{count, length, ln_sum_exp};
 
-/// Evidence against "all metrics are healthy": the average of theirs by weights above 0. An average of e-processes is an e-process.
-/// Minus infinity without metrics. Source: Vovk & Wang (2021).
+/// Evidence against "all metrics are healthy": the average of theirs by weights above 0. An average of e-processes is an
+/// e-process. Minus infinity without metrics. Source: Vovk & Wang (2021).
 pub fn ln_average(evidence: &[(f64, f64)]) -> f64 {
     let weights: f64 = evidence.iter().map(|(weight, _)| weight).sum();
     if weights <= 0.0 {
@@ -15,15 +15,17 @@ pub fn ln_average(evidence: &[(f64, f64)]) -> f64 {
     ln_sum_exp(terms) - weights.ln()
 }
 
-/// Which metrics are shown not to be healthy such that any false one among them has probability `alpha` at most, at all looks at once:
-/// those whose evidence reaches the number of metrics over `alpha`. Source: Wang & Ramdas (2022), e-Bonferroni.
+/// Which metrics are shown not to be healthy such that any false one among them has probability `alpha` at most, at all
+/// looks at once: those whose evidence reaches the number of metrics over `alpha`. Source: Wang & Ramdas (2022),
+/// e-Bonferroni.
 pub fn familywise(ln_evidence: &[f64], alpha: f64) -> Vec<bool> {
     let threshold = length(ln_evidence.len()).ln() - alpha.ln();
     ln_evidence.iter().map(|ln| *ln >= threshold).collect()
 }
 
-/// Which metrics are shown not to be healthy such that the expected share of false ones among them is `alpha` at most: the k
-/// metrics of largest evidence, for the largest k at which each of them reaches `m/(kα)`. Source: Wang & Ramdas (2022), e-BH.
+/// Which metrics are shown not to be healthy such that the expected share of false ones among them is `alpha` at most: the
+/// k metrics of largest evidence, for the largest k at which each of them reaches `m/(kα)`. Source: Wang & Ramdas (2022),
+/// e-BH.
 pub fn false_discovery(ln_evidence: &[f64], alpha: f64) -> Vec<bool> {
     let mut descending = ln_evidence.to_vec();
     descending.sort_by(|a, b| b.total_cmp(a));

@@ -1,9 +1,10 @@
 //! Critical values of a normal statistic that is looked at several times.
 //!
-//! For a stratified rank statistic, or any whose increments from look to look are independent and about normal. Each look spends what
-//! its [`Schedule`](crate::spending::Schedule) allows; the critical value is the one that is reached, by a path that no earlier look rejected,
-//! with the probability left to spend. Source: Armitage, `McPherson` & Rowe (1969) for the recursion; Lan & `DeMets` (1983)
-//! for spending. Conditional on large samples, and on information and looks that do not depend on what was seen; one-sided.
+//! For a stratified rank statistic, or any whose increments from look to look are independent and about normal. Each look
+//! spends what its [`Schedule`](crate::spending::Schedule) allows; the critical value is the one that is reached, by a path
+//! that no earlier look rejected, with the probability left to spend. Source: Armitage, `McPherson` & Rowe (1969) for the
+//! recursion; Lan & `DeMets` (1983) for spending. Conditional on large samples, and on information and looks that do not
+//! depend on what was seen; one-sided.
 
 use std::f64::consts::TAU;
 
@@ -43,9 +44,9 @@ impl Default for Boundary {
 }
 
 impl Boundary {
-    /// The critical z of the next look, at a total information (such as the variance of the score, or the share of looks done), when
-    /// `allowed` may be spent by then. None where there is no new information or nothing to spend: such a look can't reject, and its part
-    /// stays for later ones.
+    /// The critical z of the next look, at a total information (such as the variance of the score, or the share of looks
+    /// done), when `allowed` may be spent by then. None where there is no new information or nothing to spend: such a look
+    /// can't reject, and its part stays for later ones.
     pub fn look(&mut self, information: f64, allowed: f64) -> Option<f64> {
         let added = information - self.information;
         let left = allowed - self.spent;

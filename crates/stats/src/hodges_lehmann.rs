@@ -1,12 +1,12 @@
 //! By how much values of the first sample are larger: the median over all pairs of a value of each.
 //!
 //! As a difference it is the shift, as a ratio the factor, that would make the samples most alike to a rank test; its
-//! interval holds those which a rank test would not reject. Source: Hodges & Lehmann (1963); Lehmann (1975) for the interval. Assumes
-//! that the samples differ by a shift (or factor) alone, for one look. Without that assumption the estimate is still the median
-//! of all differences.
+//! interval holds those which a rank test would not reject. Source: Hodges & Lehmann (1963); Lehmann (1975) for the
+//! interval. Assumes that the samples differ by a shift (or factor) alone, for one look. Without that assumption the
+//! estimate is still the median of all differences.
 //!
-//! The `mn` pairs are never formed: differences of sorted samples are sorted along both, so that those up to a bound are counted in one pass,
-//! and the bound is found by bisection over floats, in 64 passes at most.
+//! The `mn` pairs are never formed: differences of sorted samples are sorted along both, so that those up to a bound are
+//! counted in one pass, and the bound is found by bisection over floats, in 64 passes at most.
 
 pub mod buckets;
 
@@ -28,8 +28,8 @@ pub struct Estimate {
 
 /// The shift `X − Y`, with an interval of level `1 − alpha`.
 ///
-/// The interval reaches from the k-th smallest to the k-th largest difference, with `k = ⌊mn/2 − z·√(mn(N + 1)/12)⌋`: asymptotic, and
-/// on the wide side where values are tied. Refuses infinite values and empty samples.
+/// The interval reaches from the k-th smallest to the k-th largest difference, with `k = ⌊mn/2 − z·√(mn(N + 1)/12)⌋`:
+/// asymptotic, and on the wide side where values are tied. Refuses infinite values and empty samples.
 pub fn shift(samples: &Samples, alpha: f64) -> Result<Estimate, Error> {
     let infinite = |value: f64| value.is_infinite();
     reject(samples, infinite, |arm, value| Error::Infinite {

@@ -24,8 +24,8 @@ impl Hypergeometric {
         self.drawn.saturating_sub(self.second)..=self.drawn.min(self.first)
     }
 
-    /// `ln P(X = k)`: two binomial probabilities over a third, which keeps the digits that factorials would lose. Any success
-    /// probability gives the same; the share drawn keeps all three near their means. Source: Loader (2000).
+    /// `ln P(X = k)`: two binomial probabilities over a third, which keeps the digits that factorials would lose. Any
+    /// success probability gives the same; the share drawn keeps all three near their means. Source: Loader (2000).
     pub(crate) fn ln_probability(&self, k: u64) -> f64 {
         if !self.support().contains(&k) {
             return f64::NEG_INFINITY;

@@ -1,11 +1,15 @@
-//! Statistics of two arms, a canary and the stable version it is compared with, from counts.
+//! Statistics of two arms, a canary and the stable version it is compared with, from counts or single values.
 //!
 //! Everything here is a function of numbers: no clock, no files, no randomness, and no notion of what is counted.
 //!
-//! Two kinds of evidence are found here. A *test* ([`rank`], [`conditional`]) gives a p-value for data that are looked at
-//! once. A *sequential* procedure ([`spending`], [`tilt`], [`score`], [`block`], [`beta_binomial`]) may be looked at after every
-//! interval and keeps its error rate all the same; all but the first are e-processes: products of factors whose expectation under the null
+//! Two kinds of evidence are found here. A *test* gives a p-value for data that are looked at once: of events [`conditional`]
+//! and [`two_proportions`], of values [`rank`] and [`brunner_munzel`]. A *sequential* procedure ([`spending`],
+//! [`group_sequential`], [`tilt`], [`score`], [`block`], [`beta_binomial`]) may be looked at after every interval and keeps
+//! its error rate all the same; all but the first two are e-processes: products of factors whose expectation under the null
 //! hypothesis is at most 1, so that by Ville's inequality they ever exceed `1/α` with probability `α` at most.
+//!
+//! How large a difference is, say the intervals of those modules, [`hodges_lehmann`] for a shift or ratio of values, and
+//! [`bounds`] for what holds at all looks at once. Several metrics make one answer by [`combine`].
 //!
 //! Assumptions shared by the sequential procedures, named where they are used:
 //!

@@ -1,7 +1,8 @@
 //! Intervals for one proportion.
 //!
-//! For display take Wilson's, which has about its level on average; for a bound that is never too low or high take Clopper and Pearson's,
-//! which for no event in n has the upper end `1 − (α/2)^(1/n)`. All assume independent trials of one probability.
+//! For display take Wilson's, which has about its level on average; for a bound that is never too low or high take Clopper
+//! and Pearson's, which for no event in n has the upper end `1 − (α/2)^(1/n)`. All assume independent trials of one
+//! probability.
 
 use crate::{
     normal::upper_quantile,
@@ -47,14 +48,15 @@ impl Proportion {
         count(self.events) / count(self.trials)
     }
 
-    /// Proportions p with `|p̂ − p| ≤ z √(p(1 − p)/n)`: 0 is one where there are no events, and 1 where there is nothing else.
-    /// Source: Wilson (1927).
+    /// Proportions p with `|p̂ − p| ≤ z √(p(1 − p)/n)`: 0 is one where there are no events, and 1 where there is nothing
+    /// else. Source: Wilson (1927).
     pub fn wilson(self, alpha: f64) -> (f64, f64) {
         let (n, p) = (count(self.trials), self.estimate());
         let square = upper_quantile(alpha / 2.0).powi(2);
         let spread = (square * (p * (1.0 - p) / n + square / (4.0 * n * n))).sqrt();
         let high = (p + square / (2.0 * n) + spread) / (1.0 + square / n);
-        // The ends are the roots of a quadratic equation: by their product, since their difference from the middle would cancel.
+        // The ends are the roots of a quadratic equation: by their product, since their difference from the middle would
+        // cancel.
         let low = p * p / (1.0 + square / n) / high;
         (low, high.min(1.0))
     }
@@ -71,8 +73,8 @@ impl Proportion {
         )
     }
 
-    /// Between the quantiles of the posterior after Jeffreys' prior, Beta(½, ½): about its level on average, and never with an end at 0 or 1.
-    /// Source: Brown, Cai & `DasGupta` (2001).
+    /// Between the quantiles of the posterior after Jeffreys' prior, Beta(½, ½): about its level on average, and never with
+    /// an end at 0 or 1. Source: Brown, Cai & `DasGupta` (2001).
     pub fn jeffreys(self, alpha: f64) -> (f64, f64) {
         let (a, b) = (count(self.events) + 0.5, count(self.others()) + 0.5);
         (
@@ -81,15 +83,15 @@ impl Proportion {
         )
     }
 
-    /// Wald's interval after adding `z²/2` events and as many other trials, within [0, 1].
-    /// Source: Agresti & Coull (1998).
+    /// Wald's interval after adding `z²/2` events and as many other trials, within [0, 1]. Source: Agresti & Coull (1998).
     pub fn agresti_coull(self, alpha: f64) -> (f64, f64) {
         let square = upper_quantile(alpha / 2.0).powi(2);
         let trials = count(self.trials) + square;
         around((count(self.events) + square / 2.0) / trials, trials, alpha)
     }
 
-    /// `p̂ ± z √(p̂(1 − p̂)/n)`, within [0, 1]: far below its level for rare events, and of no width without any. For comparison only.
+    /// `p̂ ± z √(p̂(1 − p̂)/n)`, within [0, 1]: far below its level for rare events, and of no width without any. For
+    /// comparison only.
     pub fn wald(self, alpha: f64) -> (f64, f64) {
         around(self.estimate(), count(self.trials), alpha)
     }

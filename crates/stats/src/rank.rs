@@ -1,4 +1,5 @@
-//! Rank tests of two samples that are given as counts per bucket, in time proportional to the number of buckets.
+//! Rank tests of two samples, given as single values or as counts per bucket, these in time proportional to the number of
+//! buckets.
 //!
 //! They compare the whole distributions without assuming a form: does a value of the first sample tend to be larger?
 //! Each is for one look; repeated after every interval they reject far too often.

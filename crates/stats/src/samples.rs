@@ -1,7 +1,7 @@
 //! Samples of single values, sorted once for all statistics of ranks.
 //!
-//! A value is kept as an integer key of the same order, since integers sort in half the time of floats. −0 and 0 are one value, infinities
-//! are values like others, and what is not a number is refused.
+//! A value is kept as an integer key of the same order, since integers sort in half the time of floats. −0 and 0 are one
+//! value, infinities are values like others, and what is not a number is refused.
 
 use std::thread;
 
@@ -83,7 +83,8 @@ fn sort(keys: &mut [u64]) {
     }
 }
 
-/// An integer that rises with the value: the bits of a float rise with its size, so those of a negative one are turned round.
+/// An integer that rises with the value: the bits of a float rise with its size, so those of a negative one are turned
+/// round.
 pub(crate) const fn key(value: f64) -> u64 {
     // Makes 0 of −0.
     let bits = (value + 0.0).to_bits();

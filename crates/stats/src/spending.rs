@@ -61,8 +61,9 @@ impl Schedule {
         Self { alpha, shape }
     }
 
-    /// Spends `2·P(Z > z_{α/2}/√(t/K))` by look t of K: next to nothing on the first looks, so that the last is about as strong as
-    /// a single one would be. 0 looks are taken for 1. Source: Lan & `DeMets` (1983) after O'Brien & Fleming (1979).
+    /// Spends `2·P(Z > z_{α/2}/√(t/K))` by look t of K: next to nothing on the first looks, so that the last is about as
+    /// strong as a single one would be. 0 looks are taken for 1. Source: Lan & `DeMets` (1983) after O'Brien & Fleming
+    /// (1979).
     pub const fn obrien_fleming(alpha: f64, looks: u32) -> Self {
         let shape = Shape::OBrienFleming { looks };
         Self { alpha, shape }

@@ -8,9 +8,9 @@
 //! balance at θ₀. Source: the conditional reduction of Przyborowski & Wilenski (1940), mixture of likelihood ratios of Robbins
 //! (1970); see also Lindon & Malek (2022). Assumes A1 to A3 of the crate.
 //!
-//! Where one incident makes several events, a crash many errors, A2 does not hold for events but for incidents. With at most `φ` events from each,
-//! all counts and the margin's `N_c·δ` are divided by φ, which divides the logarithm of the factor: exact, because
-//! `x^(k/φ) ≤ 1 + (k/φ)(x − 1)` for k up to φ.
+//! Where one incident makes several events, a crash many errors, A2 does not hold for events but for incidents. With at
+//! most `φ` events from each, all counts and the margin's `N_c·δ` are divided by φ, which divides the logarithm of the
+//! factor: exact, because `x^(k/φ) ≤ 1 + (k/φ)(x − 1)` for k up to φ.
 //!
 //! Degenerate cases: an interval in which an arm has no exposure has factor 1, and so has one without events when δ is 0.
 

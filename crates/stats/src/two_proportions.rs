@@ -1,9 +1,9 @@
 //! Two proportions compared: by their difference, ratio or odds ratio.
 //!
-//! For rare events and a small first arm the tests of [`conditional`](crate::conditional) are to be preferred: with one arm in ten, the score
-//! methods exceed their level by half where one event is expected. The intervals here are for display and for comparison with
-//! other tools. All assume independent trials of one probability in each arm, and one look. `alpha` is the probability of both sides
-//! together that an interval misses.
+//! For rare events and a small first arm the tests of [`conditional`](crate::conditional) are to be preferred: with one arm
+//! in ten, the score methods exceed their level by half where one event is expected. The intervals here are for display and
+//! for comparison with other tools. All assume independent trials of one probability in each arm, and one look. `alpha` is
+//! the probability of both sides together that an interval misses.
 //!
 //! An interval that is not defined without events, such as one around the logarithm of a ratio, is None then.
 
@@ -55,8 +55,8 @@ impl TwoProportions {
         self.first.estimate() - self.second.estimate()
     }
 
-    /// The difference in standard errors of the pooled proportion: asymptotically normal when both are equal. 0 where the pooled
-    /// proportion is 0 or 1.
+    /// The difference in standard errors of the pooled proportion: asymptotically normal when both are equal. 0 where the
+    /// pooled proportion is 0 or 1.
     pub fn pooled_z(&self) -> f64 {
         let [one, other] = self.adjusted(0.0, 0.0);
         let pooled = (one.events + other.events) / (one.trials + other.trials);
@@ -68,8 +68,8 @@ impl TwoProportions {
         }
     }
 
-    /// Wald's interval for the difference, `d ± z √(p̂q̂/m + p̂q̂/n)`: misses far too often for rare events, and has no width without
-    /// any.
+    /// Wald's interval for the difference, `d ± z √(p̂q̂/m + p̂q̂/n)`: misses far too often for rare events, and has no
+    /// width without any.
     pub fn difference_wald(&self, alpha: f64) -> (f64, f64) {
         around_difference(self.adjusted(0.0, 0.0), alpha)
     }
@@ -79,8 +79,8 @@ impl TwoProportions {
         around_difference(self.adjusted(1.0, 2.0), alpha)
     }
 
-    /// From Wilson's intervals of both arms, each end by the arms' ends that make the difference most extreme.
-    /// Source: Newcombe (1998), method 10.
+    /// From Wilson's intervals of both arms, each end by the arms' ends that make the difference most extreme. Source:
+    /// Newcombe (1998), method 10.
     pub fn difference_newcombe(&self, alpha: f64) -> (f64, f64) {
         let (first, second) = (self.first.estimate(), self.second.estimate());
         let (first_low, first_high) = self.first.wilson(alpha);
@@ -92,7 +92,8 @@ impl TwoProportions {
         )
     }
 
-    /// Interval for the ratio around its logarithm. None where an arm has no event. Source: Katz, Baptista, Azen & Pike (1978).
+    /// Interval for the ratio around its logarithm. None where an arm has no event. Source: Katz, Baptista, Azen & Pike
+    /// (1978).
     pub fn ratio_log(&self, alpha: f64) -> Option<(f64, f64)> {
         around_ratio(self.adjusted(0.0, 0.0), alpha)
     }
@@ -102,8 +103,8 @@ impl TwoProportions {
         around_ratio(self.adjusted(0.5, 0.5), alpha)
     }
 
-    /// Interval for the odds ratio around its logarithm. None where an arm has no event or nothing else.
-    /// Source: Woolf (1955).
+    /// Interval for the odds ratio around its logarithm. None where an arm has no event or nothing else. Source: Woolf
+    /// (1955).
     pub fn odds_ratio_logit(&self, alpha: f64) -> Option<(f64, f64)> {
         around_odds_ratio(self.adjusted(0.0, 0.0), alpha)
     }
@@ -113,8 +114,8 @@ impl TwoProportions {
         around_odds_ratio(self.adjusted(0.5, 1.0), alpha)
     }
 
-    /// The same with two trials added in all, divided among the cells as if arms and events were independent. None without any event,
-    /// or anything else. Source: Agresti (1999).
+    /// The same with two trials added in all, divided among the cells as if arms and events were independent. None without
+    /// any event, or anything else. Source: Agresti (1999).
     pub fn odds_ratio_smoothed(&self, alpha: f64) -> Option<(f64, f64)> {
         let [one, other] = self.adjusted(0.0, 0.0);
         let all = one.trials + other.trials;

@@ -1,4 +1,5 @@
-//! What is promised about repeated looks, by walking every path of small rollouts: no simulation, and no seed to be lucky with.
+//! What is promised about repeated looks, by walking every path of small rollouts: no simulation, and no seed to be lucky
+//! with.
 
 use temper_stats::{
     beta_binomial::Prior,

@@ -11,13 +11,13 @@ use crate::{
 /// Logarithms of ratios that differ by less are one, computed from other buckets.
 const SAME_RATIO: f64 = 1e-9;
 
-/// The ratio `X/Y` with an interval of level `1 − alpha`: weighted quantiles of the ratios of all pairs of filled
-/// buckets, in time proportional to their number.
+/// The ratio `X/Y` with an interval of level `1 − alpha`: weighted quantiles of the ratios of all pairs of filled buckets,
+/// in time proportional to their number.
 ///
-/// `middles` has a value above 0 for each bucket, in ascending order; those on a logarithmic scale (geometric) fit latencies. The
-/// interval holds the ratios between which the share of pairs can't be told from ½, with the variance of ties; its
-/// resolution, as that of the median, is the ratio of neighbouring buckets. It collapses to the median where one bucket
-/// holds nearly everything.
+/// `middles` has a value above 0 for each bucket, in ascending order; those on a logarithmic scale (geometric) fit
+/// latencies. The interval holds the ratios between which the share of pairs can't be told from ½, with the variance of
+/// ties; its resolution, as that of the median, is the ratio of neighbouring buckets. It collapses to the median where one
+/// bucket holds nearly everything.
 pub fn ratio(
     first: &[u64],
     second: &[u64],

@@ -1,9 +1,9 @@
 //! The exact law of the Mann-Whitney statistic, with and without ties.
 //!
-//! When both samples come from one distribution, every choice of which values are the first sample's is equally likely, given
-//! the values. The law of `2U` over all choices is built up one group of tied values after the other: of a group of t, a
-//! are the first sample's with a hypergeometric probability. All terms are positive probabilities, so that neither cancellation
-//! nor overflow can happen and the smallest tail keeps its digits. Source: Mann & Whitney (1947) for the
+//! When both samples come from one distribution, every choice of which values are the first sample's is equally likely,
+//! given the values. The law of `2U` over all choices is built up one group of tied values after the other: of a group of
+//! t, a are the first sample's with a hypergeometric probability. All terms are positive probabilities, so that neither
+//! cancellation nor overflow can happen and the smallest tail keeps its digits. Source: Mann & Whitney (1947) for the
 //! recursion; Klotz (1966) and Streitberg & Röhmel (1986) for ties.
 
 use super::{Alternative, MannWhitney, Tail, groups_of};
@@ -19,8 +19,8 @@ pub const MOST_STEPS: u128 = 1 << 31;
 
 /// The exact law of `2U`, with the value that was observed.
 ///
-/// Assumes that values are independent and, under the null hypothesis, of one distribution, which need not be continuous. Where all values
-/// are tied, there is one outcome, of p-value 1.
+/// Assumes that values are independent and, under the null hypothesis, of one distribution, which need not be continuous.
+/// Where all values are tied, there is one outcome, of p-value 1.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exact {
     /// Probability of each value from 0 on of `U` where nothing is tied, of `2U` otherwise.
@@ -80,8 +80,8 @@ impl Exact {
         })
     }
 
-    /// The other form of two sides, which differs where ties make the law lopsided: probability of a statistic as far
-    /// from its mean, on either side.
+    /// The other form of two sides, which differs where ties make the law lopsided: probability of a statistic as far from
+    /// its mean, on either side.
     pub fn tail_by_distance(&self) -> Tail {
         let largest = self.law.len() - 1;
         let mirrored = largest - self.observed.min(largest);
@@ -136,7 +136,8 @@ impl Builder {
         }
     }
 
-    /// Adds a group of `tied` values above the ones so far. Rows are gone through from the last, since values are added to later ones only.
+    /// Adds a group of `tied` values above the ones so far. Rows are gone through from the last, since values are added to
+    /// later ones only.
     fn add(&mut self, tied: usize) {
         for chosen in (0..=self.first.min(self.below)).rev() {
             let mut row = self

@@ -16,8 +16,8 @@ pub(super) struct Pass {
 impl Pass {
     /// Takes all of both samples, given as sorted keys.
     ///
-    /// Without a branch on which sample the next value is of: where that is anyone's guess, to guess wrong costs
-    /// more than all the rest.
+    /// Without a branch on which sample the next value is of: where that is anyone's guess, to guess wrong costs more than
+    /// all the rest.
     pub(super) fn over(first: &[u64], second: &[u64]) -> Self {
         let mut pass = Self::default();
         let (mut at_first, mut at_second) = (0, 0);

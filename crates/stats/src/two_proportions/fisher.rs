@@ -1,11 +1,12 @@
 //! Fisher's exact test: two proportions compared exactly, given how many events there were in both arms together.
 //!
 //! When events are as likely in both arms, those of the first are a draw without replacement: hypergeometric, whatever the
-//! probability is. Source: Fisher (1935). Exact for independent Bernoulli trials of one probability in each arm, and conservative, since few
-//! outcomes are possible. Degenerate case: without events, or with nothing else, only one outcome is possible, of p-value 1.
+//! probability is. Source: Fisher (1935). Exact for independent Bernoulli trials of one probability in each arm, and
+//! conservative, since few outcomes are possible. Degenerate case: without events, or with nothing else, only one outcome
+//! is possible, of p-value 1.
 //!
-//! With an odds ratio other than 1 the law is Fisher's non-central one, from which the conditional estimate and its interval
-//! follow, at a cost in proportion to the number of possible outcomes.
+//! With an odds ratio other than 1 the law is Fisher's non-central one, from which the conditional estimate and its
+//! interval follow, at a cost in proportion to the number of possible outcomes.
 
 use super::TwoProportions;
 use crate::{
@@ -14,15 +15,16 @@ use crate::{
     rank::Alternative,
 };
 
-/// Outcomes whose probabilities differ by less, relatively, are equally likely: those of a table and its mirror image differ by rounding.
+/// Outcomes whose probabilities differ by less, relatively, are equally likely: those of a table and its mirror image
+/// differ by rounding.
 const TIE: f64 = 1e-9;
 
 /// Most outcomes that a non-central law is taken over: a second or two.
 const MOST_OUTCOMES: u64 = 1 << 20;
 
 impl TwoProportions {
-    /// Probability under the null hypothesis of as many events of the first arm or more; or as few; or, with two sides, of any
-    /// outcome no more likely than the one observed.
+    /// Probability under the null hypothesis of as many events of the first arm or more; or as few; or, with two sides, of
+    /// any outcome no more likely than the one observed.
     pub fn fisher_p(&self, alternative: Alternative) -> f64 {
         let (law, observed) = (self.law(), self.first.events());
         let p = match alternative {
@@ -33,8 +35,8 @@ impl TwoProportions {
         p.min(1.0)
     }
 
-    /// Odds of an event in the first arm over those in the second. Infinite where the second has none, or the first nothing else; None
-    /// where that leaves 0 over 0.
+    /// Odds of an event in the first arm over those in the second. Infinite where the second has none, or the first nothing
+    /// else; None where that leaves 0 over 0.
     pub fn odds_ratio(&self) -> Option<f64> {
         let (first, second) = (self.first, self.second);
         let more = count(first.events()) * count(second.others());
@@ -42,9 +44,9 @@ impl TwoProportions {
         (more + less > 0.0).then(|| more / less)
     }
 
-    /// The odds ratio under which the observed events of the first arm are what is expected, given the events of both: a little closer to 1
-    /// than [`odds_ratio`](Self::odds_ratio). 0 or infinite at the ends of what is possible. None where only one outcome is, and
-    /// where more than a million are: it is as good as the other then.
+    /// The odds ratio under which the observed events of the first arm are what is expected, given the events of both: a
+    /// little closer to 1 than [`odds_ratio`](Self::odds_ratio). 0 or infinite at the ends of what is possible. None where
+    /// only one outcome is, and where more than a million are: it is as good as the other then.
     pub fn conditional_odds_ratio(&self) -> Option<f64> {
         let odds = Odds::new(&self.law())?;
         match self.ends() {
@@ -55,8 +57,8 @@ impl TwoProportions {
         }
     }
 
-    /// Interval of level `1 − alpha` for the conditional odds ratio: those that neither side rejects at `alpha/2`. From 0 or
-    /// to infinity at the ends of what is possible. None where more than a million outcomes are.
+    /// Interval of level `1 − alpha` for the conditional odds ratio: those that neither side rejects at `alpha/2`. From 0
+    /// or to infinity at the ends of what is possible. None where more than a million outcomes are.
     pub fn conditional_odds_ratio_interval(&self, alpha: f64) -> Option<(f64, f64)> {
         let odds = Odds::new(&self.law())?;
         let (observed, ln_half) = (self.first.events(), (alpha / 2.0).ln());
@@ -84,8 +86,8 @@ impl TwoProportions {
     }
 }
 
-/// The tail that holds the observed outcome, and of the other what is no more likely. Each falls off from the mode, so that its
-/// first outcome is found by bisection.
+/// The tail that holds the observed outcome, and of the other what is no more likely. Each falls off from the mode, so that
+/// its first outcome is found by bisection.
 fn both_tails(law: &Hypergeometric, observed: u64) -> f64 {
     let limit = law.ln_probability(observed) + TIE;
     let unlikely = |k| law.ln_probability(k) <= limit;

@@ -25,8 +25,8 @@ impl TwoProportions {
         opened(ends, open)
     }
 
-    /// Score interval for the odds ratio: from 0 where the first arm has no event or the second nothing else, to infinity the other way
-    /// round.
+    /// Score interval for the odds ratio: from 0 where the first arm has no event or the second nothing else, to infinity
+    /// the other way round.
     pub fn odds_ratio_score(&self, alpha: f64) -> (f64, f64) {
         let arms = self.adjusted(0.0, 0.0);
         let ends = not_rejected(-WIDEST, WIDEST, alpha, |ln| z_of_odds_ratio(arms, ln.exp()));
@@ -69,9 +69,9 @@ fn z_of_difference(arms: [Adjusted; 2], difference: f64) -> f64 {
     standardised(first.share() - second.share() - difference, variance, arms)
 }
 
-/// The second arm's probability of largest likelihood among those with the given difference: where the derivative of its logarithm, times
-/// what is positive, is 0. By bisection, since the formula for roots of cubic equations loses half of the digits for rare
-/// events.
+/// The second arm's probability of largest likelihood among those with the given difference: where the derivative of its
+/// logarithm, times what is positive, is 0. By bisection, since the formula for roots of cubic equations loses half of the
+/// digits for rare events.
 fn likeliest([first, second]: [Adjusted; 2], difference: f64) -> f64 {
     let derivative = |q: f64| {
         let p = q + difference;
