@@ -4,8 +4,12 @@ use std::hint::black_box;
 
 use divan::Bencher;
 use temper_stats::{
+    brunner_munzel::{BrunnerMunzel, Reference},
     conditional::Events,
-    rank::{Alternative, Continuity, MannWhitney},
+    group_sequential::Boundary,
+    hodges_lehmann,
+    rank::{Alternative, Continuity, MannWhitney, exact::Exact},
+    samples::Samples,
     score::Past,
     spending::{Schedule, Spending},
     tilt::{Interval, Margin, Tilt, WORSE, ratio_interval},
@@ -30,6 +34,46 @@ fn mann_whitney(bencher: Bencher<'_, '_>, buckets: u64) {
     bencher.bench(|| {
         let test = MannWhitney::from_counts(black_box(&canary), black_box(&stable));
         test.map(|test| test.tail(Alternative::Greater, Continuity::Corrected))
+    });
+}
+
+#[divan::bench(args = [12, 112])]
+fn brunner_munzel(bencher: Bencher<'_, '_>, buckets: u64) {
+    let (canary, stable) = (bell(buckets, 100_000), bell(buckets, 900_000));
+    bencher.bench(|| {
+        let test = BrunnerMunzel::from_counts(black_box(&canary), black_box(&stable));
+        test.and_then(|test| test.tail(Alternative::Greater, Reference::Student))
+    });
+}
+
+/// One value in ten is the canary's.
+fn samples(values: usize) -> Option<Samples> {
+    let mut rng = fastrand::Rng::with_seed(7);
+    let mut sample = |values| (0..values).map(|_| rng.f64()).collect::<Vec<_>>();
+    Samples::new(&sample(values / 10), &sample(values - values / 10)).ok()
+}
+
+#[divan::bench(args = [1_000, 100_000])]
+fn hodges_lehmann_shift(bencher: Bencher<'_, '_>, values: usize) {
+    let samples = samples(values);
+    let samples = samples.as_ref();
+    bencher.bench(|| black_box(samples).map(|samples| hodges_lehmann::shift(samples, 0.05)));
+}
+
+#[divan::bench(args = [20, 100, 500])]
+fn exact_law(bencher: Bencher<'_, '_>, values: usize) {
+    let samples = samples(values);
+    let samples = samples.as_ref();
+    bencher.bench(|| black_box(samples).map(Exact::from_samples));
+}
+
+#[divan::bench(args = [10, 60])]
+fn gaussian_boundary(bencher: Bencher<'_, '_>, looks: u32) {
+    let schedule = Schedule::pocock(0.05, looks);
+    bencher.bench(|| {
+        let mut boundary = Boundary::default();
+        let look = |look| boundary.look(f64::from(look), schedule.spent_by(look));
+        (1..=looks).filter_map(look).last()
     });
 }
 

@@ -19,7 +19,7 @@ const REACH: f64 = 8.0;
 /// Steps of the grid in the standard deviation of an increment.
 const STEPS: f64 = 8.0;
 
-/// Most points of a grid. Looks that add less than a millionth of the information so far are taken in coarser steps.
+/// Most points of a grid: enough for looks that add a fifty-thousandth of the information so far, coarse for less.
 const MOST_POINTS: f64 = 20_000.0;
 
 /// The law of the statistic among paths not rejected so far.
