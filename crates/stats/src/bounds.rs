@@ -49,7 +49,7 @@ impl NormalMixture {
 /// below it where those beyond are shown to be more than the rest. Each is shown by the e-process of
 /// [`beta_binomial`](crate::beta_binomial) at `alpha/2`; that of the bound closest to the quantile grows most, so that any
 /// number of buckets costs nothing. `prior` is that of the share of values up to a bound: one with mean `share` and a
-/// weight of a tenth of the values expected is narrow for about so many. Source: Howard & Ramdas (2022), section 3. Assumes
+/// weight of a tenth of the values expected is narrow for about so many. Source: Howard & Ramdas (2022). Assumes
 /// independent values of one distribution.
 pub fn quantile_buckets(
     counts: &[u64],

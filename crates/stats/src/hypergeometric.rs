@@ -39,10 +39,12 @@ impl Hypergeometric {
 
     /// `P(X ≥ k)`, exact in relative terms however small it is.
     pub(crate) fn upper_tail(&self, k: u64) -> f64 {
-        match k.checked_sub(1) {
-            Some(below) if count(k) > self.mean() => self.outer_upper_tail(below + 1),
-            Some(below) => 1.0 - self.outer_lower_tail(below),
-            None => 1.0,
+        if k == 0 {
+            1.0
+        } else if count(k) > self.mean() {
+            self.outer_upper_tail(k)
+        } else {
+            1.0 - self.outer_lower_tail(k - 1)
         }
     }
 
