@@ -60,7 +60,10 @@ impl Exact {
         let (smaller, turned) = (test.first.min(test.second), test.first > test.second);
         let unit = if test.tie_term > 0 { 1 } else { 2 };
         let mut builder = Builder::new(test.first + test.second, smaller, unit);
-        groups.for_each(|(x, y)| builder.add(small(u128::from(x) + u128::from(y))));
+        let sizes = groups.map(|(x, y)| small(u128::from(x) + u128::from(y)));
+        sizes
+            .filter(|size| *size > 0)
+            .for_each(|size| builder.add(size));
         let mut law = builder.finish();
         if turned {
             law.reverse();
@@ -145,16 +148,17 @@ impl Builder {
                 .get_mut(chosen)
                 .map_or_else(Vec::new, std::mem::take);
             let draws = self.draws(chosen, tied);
+            let probability = |first| draws.ln_probability(wide(first)).exp();
             let second_below = self.below - chosen;
             for more in 1..=tied.min(self.first - chosen) {
                 let shift = more * (2 * second_below + tied - more) / self.unit;
                 if let Some(target) = self.rows.get_mut(chosen + more) {
-                    add_scaled(target, shift, &row, draws.probability(more));
+                    add_scaled(target, shift, &row, probability(more));
                 }
             }
-            let none = draws.probability(0);
-            for probability in &mut row {
-                *probability *= none;
+            let none = probability(0);
+            for entry in &mut row {
+                *entry *= none;
             }
             if let Some(place) = self.rows.get_mut(chosen) {
                 *place = row;
@@ -164,29 +168,21 @@ impl Builder {
     }
 
     /// How many of the group are the smaller sample's, when `chosen` of those below are.
-    fn draws(&self, chosen: usize, tied: usize) -> Draws {
+    fn draws(&self, chosen: usize, tied: usize) -> Hypergeometric {
         let left = self.first - chosen;
-        Draws(Hypergeometric {
+        Hypergeometric {
             first: wide(left),
             second: wide((self.all - self.below).saturating_sub(left)),
             drawn: wide(tied),
-        })
+        }
     }
 
-    /// The law of all values, as long as without ties.
+    /// The law of all values, as long as it would be without ties.
     fn finish(mut self) -> Vec<f64> {
         let mut law = self.rows.pop().unwrap_or_default();
         let largest = 2 * self.first * (self.all - self.first) / self.unit;
         law.resize(largest + 1, 0.0);
         law
-    }
-}
-
-struct Draws(Hypergeometric);
-
-impl Draws {
-    fn probability(&self, first: usize) -> f64 {
-        self.0.ln_probability(wide(first)).exp()
     }
 }
 
@@ -211,6 +207,7 @@ fn wide(count: usize) -> u64 {
 fn small(count: u128) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
