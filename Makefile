@@ -11,7 +11,7 @@ STATIC_TARGET := x86_64-unknown-linux-gnu
 STATIC_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom"
 STATIC_BIN = $(or $(CARGO_TARGET_DIR),target)/$(STATIC_TARGET)/release/temper
 
-.PHONY: help setup demo test check fmt static e2e host bench fuzz clean
+.PHONY: help setup demo test check fmt static e2e host bench calibration fuzz clean
 
 help: ## List what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 14
@@ -53,6 +53,10 @@ e2e: host ## The real control plane judges real rollouts (eight minutes to build
 bench: static ## Print speed and memory as ratios against scipy and a Go plugin in the same run
 	TEMPER_BENCH_PYTHON=$$(scripts/bench-scipy) cargo bench --locked -p temper-stats -p temper-judge
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run-bench
+
+calibration: setup ## Simulate how often the judge is wrong, into docs/calibration.md (RUNS=100000)
+	@scripts/say "simulating rollouts (about a quarter of an hour)"
+	cargo run --quiet --release --locked -p temper-calibration -- $(or $(RUNS),100000) docs/calibration.md
 
 fuzz: setup ## Fuzz the gob decoder (SECONDS_EACH=10 a target)
 	scripts/fuzz $(or $(SECONDS_EACH),10)

@@ -95,7 +95,7 @@ struct Evidence {
     events: u64,
 }
 
-/// What a look is judged by, all of it known before.
+/// What a look is judged by, none of it from the canary's counts.
 #[derive(Debug, Clone, Copy)]
 struct Terms {
     margin: Margin,

@@ -75,10 +75,15 @@ impl Judge {
         self.decide();
     }
 
+    /// How things stand, without the reasons, which take longer than the decision.
+    pub fn state(&self) -> State {
+        self.decided.unwrap_or(State::Watching)
+    }
+
     /// How things stand.
     pub fn verdict(&self) -> Verdict {
         let guards = self.reports();
-        let state = self.decided.unwrap_or(State::Watching);
+        let state = self.state();
         Verdict {
             state,
             look: self.look,

@@ -84,7 +84,7 @@ struct Single {
     totals: [u64; 2],
 }
 
-/// What a look is judged by, all of it known before.
+/// What a look is judged by, none of it from the canary's counts.
 #[derive(Debug, Clone, Copy)]
 struct Terms {
     /// Tolerated difference of the means, by score.
@@ -149,16 +149,17 @@ impl LatencyState {
         let compared = || strata.iter().filter(|(_, arms)| is_compared(arms));
         self.budget
             .meet(compared().map(|(stratum, _)| stratum.as_str()));
+        self.learn_pods(cells, &layout, &strata);
         let terms = self.terms();
         self.prove_safety(&strata, &terms);
-        self.learn_pods(cells, &layout, &strata);
         for (stratum, arms) in &strata {
             self.take(stratum, arms, &layout, &terms);
         }
         self.end_look(look, test);
     }
 
-    /// What the pods have shown before this look.
+    /// What the pods have shown. How the stable requests of this look fall to the stable pods is known already: given the stable
+    /// version's counts it says nothing of the canary's.
     fn terms(&self) -> Terms {
         let exceedance = self.guard.max_exceedance.unwrap_or(0.0);
         let canary_pods = self.canary_pods.len();
@@ -231,7 +232,7 @@ impl LatencyState {
         }
     }
 
-    /// Learns how pods differ, for the terms of later looks, by the scores that this look is judged by.
+    /// Learns how pods differ, by the scores that this look is judged by.
     fn learn_pods(&mut self, cells: &BTreeMap<CellKey, Counts>, layout: &Layout, strata: &Strata) {
         let mut stable: BTreeMap<&str, Vec<(&str, Vec<u64>)>> = BTreeMap::new();
         for (key, counts) in cells {
