@@ -45,6 +45,8 @@ fn write_text(out: &mut impl Write, recording: &str, verdict: &Verdict) -> io::R
         looks,
         reason,
         guards,
+        // The reason has it.
+        kayenta: _,
     } = verdict;
     let (recording, reason) = (printable(recording), printable(reason));
     let state = word(*state);

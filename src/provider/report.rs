@@ -162,6 +162,7 @@ mod tests {
             looks: 20,
             reason: "because".to_owned(),
             guards: (0..guards).map(guard).collect(),
+            kayenta: None,
         }
     }
 

@@ -151,6 +151,10 @@ impl ErrorsState {
         }
     }
 
+    pub(crate) const fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
     /// Takes in a look. `number` counts from the end of the warm-up, from 1; `look` is its name.
     pub(crate) fn observe(
         &mut self,

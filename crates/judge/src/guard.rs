@@ -55,6 +55,15 @@ impl Guard {
         errors.chain(latency).chain(custom).collect()
     }
 
+    /// What the guard looks at, where that can be compared.
+    pub(crate) fn signal(&self) -> Option<&Signal> {
+        match self {
+            Self::Share(guard) => Some(guard.signal()),
+            Self::Histogram(guard) => Some(guard.signal()),
+            Self::Threshold(_) => None,
+        }
+    }
+
     /// Takes in a look. `number` counts from the end of the warm-up, from 1; `look` is its name.
     pub(crate) fn observe(
         &mut self,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    compat::{self, Kayenta, Points},
     guard::Guard,
     latency,
-    policy::{AtHorizon, Policy, Test},
+    policy::{AtHorizon, Compat, Policy, Test},
     verdict::{Decision, GuardReport, State, Verdict},
     window::{Arm, CellKey, Counts, Window},
     words,
@@ -34,6 +35,8 @@ pub struct Judge {
     policy: Policy,
     look: u32,
     guards: Vec<Guard>,
+    /// For another judge, if the policy asks for it.
+    points: Vec<Points>,
     missing: u32,
     /// Why the last missing look was.
     why_missing: String,
@@ -45,8 +48,14 @@ pub struct Judge {
 impl Judge {
     /// A judge that has seen nothing.
     pub fn new(policy: Policy) -> Self {
+        let guards = Guard::all(&policy);
+        let signals = guards.iter().filter_map(Guard::signal).cloned();
         Self {
-            guards: Guard::all(&policy),
+            points: match policy.compat {
+                Some(Compat::Kayenta) => signals.map(Points::new).collect(),
+                None => Vec::new(),
+            },
+            guards,
             policy,
             look: 0,
             missing: 0,
@@ -84,12 +93,30 @@ impl Judge {
     pub fn verdict(&self) -> Verdict {
         let guards = self.reports();
         let state = self.state();
+        let kayenta = self
+            .policy
+            .compat
+            .map(|_| compat::verdict(&self.points, state));
+        let mut reason = self.reason(state, &guards);
+        if let Some(kayenta) = &kayenta {
+            let Kayenta {
+                verdict,
+                score,
+                differs,
+                ..
+            } = kayenta;
+            let differs = differs
+                .as_ref()
+                .map_or_else(String::new, |why| format!(": {why}"));
+            reason = format!("{reason}. Kayenta would say {verdict} ({score}){differs}");
+        }
         Verdict {
             state,
             look: self.look,
             looks: self.policy.looks(),
-            reason: self.reason(state, &guards),
+            reason,
             guards,
+            kayenta,
         }
     }
 
@@ -105,6 +132,9 @@ impl Judge {
             *sum = sum.saturating_add(new);
         }
         let number = self.judged_looks();
+        self.points
+            .iter_mut()
+            .for_each(|points| points.observe(cells));
         for guard in &mut self.guards {
             guard.observe(cells, number, self.look, self.policy.test);
         }

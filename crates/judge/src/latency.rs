@@ -135,6 +135,10 @@ impl LatencyState {
         }
     }
 
+    pub(crate) const fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
     /// Takes in a look.
     pub(crate) fn observe(&mut self, cells: &BTreeMap<CellKey, Counts>, look: u32, test: Test) {
         let unmeasured = cells

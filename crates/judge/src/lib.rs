@@ -16,17 +16,19 @@ mod pods;
 mod errors;
 mod latency;
 mod threshold;
+mod compat;
 mod ratio;
 mod layout;
 mod verdict;
 mod words;
 
 pub use crate::{
+    compat::Kayenta,
     duration::go_duration,
     judge::{Judge, judge},
     keys::{Keys, PolicyError},
     policy::{
-        AtHorizon, CustomGuard, CustomKind, ErrorGuard, KEYS, LatencyGuard, Policy, Test,
+        AtHorizon, Compat, CustomGuard, CustomKind, ErrorGuard, KEYS, LatencyGuard, Policy, Test,
         ThresholdGuard,
     },
     verdict::{Decision, GuardReport, State, Totals, Verdict},

@@ -8,7 +8,7 @@ use temper_stats::numeric::floor_count;
 use crate::keys::{Keys, PolicyError};
 
 /// Keys of a policy, in the order in which they are documented.
-pub const KEYS: [&str; 10] = [
+pub const KEYS: [&str; 11] = [
     "errors",
     "latency",
     "custom",
@@ -19,6 +19,7 @@ pub const KEYS: [&str; 10] = [
     "atHorizon",
     "test",
     "earlyPass",
+    "compat",
 ];
 
 /// Most looks that a policy may ask for: a horizon of a month at a step of 30 s.
@@ -47,6 +48,8 @@ pub struct Policy {
     pub test: Test,
     /// Whether to succeed as soon as every guard is proven safe.
     pub early_pass: bool,
+    /// Another judge whose verdict is said beside ours.
+    pub compat: Option<Compat>,
 }
 
 /// Guards the share of requests that fail.
@@ -119,6 +122,13 @@ pub enum AtHorizon {
     Inconclusive,
 }
 
+/// A judge that people come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compat {
+    /// Kayenta's `NetflixACAJudge`.
+    Kayenta,
+}
+
 /// How often the data are looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Test {
@@ -157,6 +167,7 @@ impl Policy {
                 )?
                 .unwrap_or(Test::Sequential),
             early_pass: keys.switch("earlyPass")?.unwrap_or(true),
+            compat: keys.choice("compat", &[("kayenta", Compat::Kayenta)])?,
         };
         policy.check(&keys)?;
         Ok(policy)

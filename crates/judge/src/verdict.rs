@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::compat::Kayenta;
+
 /// How things stand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,4 +100,7 @@ pub struct Verdict {
     pub reason: String,
     /// A report of each guard.
     pub guards: Vec<GuardReport>,
+    /// What Kayenta would say, if the policy asks for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kayenta: Option<Kayenta>,
 }

@@ -4,5 +4,6 @@ mod world;
 mod verdicts;
 mod hostile;
 mod pods;
+mod kayenta;
 mod laws;
 mod rates;
