@@ -8,11 +8,12 @@ mod finding;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, ensure};
-use temper_judge::{Judge, Policy, State, Verdict};
+use anyhow::Context as _;
+use temper_judge::{Judge, State, Verdict};
 use temper_sources::Recording;
 
 use self::arguments::{Input, Request};
+use self::policy::PolicyFile;
 
 /// Exit status when a version is worse.
 const FAIL: u8 = 1;
@@ -39,7 +40,7 @@ pub(crate) fn run(parser: &mut lexopt::Parser) -> anyhow::Result<ExitCode> {
 }
 
 /// What is to be judged, and how; None where help is asked for.
-fn prepare(parser: &mut lexopt::Parser) -> anyhow::Result<Option<(Policy, Request)>> {
+fn prepare(parser: &mut lexopt::Parser) -> anyhow::Result<Option<(PolicyFile, Request)>> {
     let Some(request) = arguments::parse(parser)? else {
         return Ok(None);
     };
@@ -47,7 +48,7 @@ fn prepare(parser: &mut lexopt::Parser) -> anyhow::Result<Option<(Policy, Reques
     Ok(Some((policy, request)))
 }
 
-fn judge_all(policy: &Policy, request: &Request) -> anyhow::Result<ExitCode> {
+fn judge_all(policy: &PolicyFile, request: &Request) -> anyhow::Result<ExitCode> {
     let mut printer = Printer::default();
     let mut worst = 0;
     let judge = |input: &Input| judged(policy, input);
@@ -73,28 +74,19 @@ fn judge_all(policy: &Policy, request: &Request) -> anyhow::Result<ExitCode> {
 }
 
 /// The verdict on a recording, all of which is read: a mistake after the deciding look is one too.
-fn judged(policy: &Policy, input: &Input) -> anyhow::Result<Verdict> {
+fn judged(policy: &PolicyFile, input: &Input) -> anyhow::Result<Verdict> {
     let recording = match input {
         Input::StandardInput => Recording::read(&input.name(), io::stdin())?,
         Input::File(path) => Recording::open(path)?,
     };
-    check_step(policy, &recording)
+    let policy = policy
+        .for_step(recording.header().step)
         .with_context(|| format!("reading the recording {}, line 1", input.name()))?;
-    let mut judge = Judge::new(policy.clone());
+    let mut judge = Judge::new(policy);
     for window in recording {
         judge.observe(&window?);
     }
     Ok(at_the_end(judge.verdict()))
-}
-
-fn check_step(policy: &Policy, recording: &Recording) -> anyhow::Result<()> {
-    let (recorded, wanted) = (recording.header().step, policy.step);
-    ensure!(
-        recorded == wanted,
-        "its `step` is {recorded:?}, and {wanted:?} in the policy; looks are judged as they were recorded, so give the policy \
-         a `step` of {recorded:?}"
-    );
-    Ok(())
 }
 
 /// Nobody goes on watching a recording that has ended.

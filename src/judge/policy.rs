@@ -1,10 +1,11 @@
 //! A policy in a file.
 
 use std::path::Path;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value};
-use temper_judge::{Policy, PolicyError};
+use temper_judge::Policy;
 
 use crate::provider::settings::keys::OWN_KEYS;
 use crate::yaml;
@@ -15,21 +16,52 @@ const NAMES: [(&str, &[&str]); 2] = [
     ("latency", &["histogram"]),
 ];
 
-/// Reads the policy in a YAML or JSON file.
-pub(super) fn read(path: &Path) -> anyhow::Result<Policy> {
-    let value = yaml::read(path)?;
-    policy(value).with_context(|| format!("reading the policy {}", path.display()))
+/// A policy in a file, for recordings of any step if it states none.
+#[derive(Debug)]
+pub(super) struct PolicyFile {
+    keys: Value,
+    policy: Policy,
 }
 
-fn policy(mut value: Value) -> Result<Policy, PolicyError> {
-    if let Value::Object(keys) = &mut value {
+/// Reads the policy in a YAML or JSON file.
+pub(super) fn read(path: &Path) -> anyhow::Result<PolicyFile> {
+    let mut keys = yaml::read(path)?;
+    prepare(&mut keys);
+    let policy = Policy::from_json(&keys)
+        .with_context(|| format!("reading the policy {}", path.display()))?;
+    Ok(PolicyFile { keys, policy })
+}
+
+impl PolicyFile {
+    /// The policy for a recording of this step.
+    pub(super) fn for_step(&self, step: Duration) -> anyhow::Result<Policy> {
+        if step == self.policy.step {
+            return Ok(self.policy.clone());
+        }
+        let wanted = self.policy.step;
+        ensure!(
+            self.keys.get("step").is_none_or(Value::is_null),
+            "its `step` is {step:?}, and {wanted:?} in the policy; looks are judged as they were recorded, so give the policy \
+             a `step` of {step:?}, or none"
+        );
+        let mut keys = self.keys.clone();
+        if let Value::Object(keys) = &mut keys {
+            keys.insert("step".to_owned(), format!("{}s", step.as_secs_f64()).into());
+        }
+        Policy::from_json(&keys).with_context(|| {
+            format!("judging by a policy that states no `step` what has one of {step:?}")
+        })
+    }
+}
+
+fn prepare(keys: &mut Value) {
+    if let Value::Object(keys) = keys {
         // They say where to read and when, which a recording makes idle, so that one file does for both.
         for key in OWN_KEYS {
             keys.remove(key);
         }
         fill_names(keys);
     }
-    Policy::from_json(&value)
 }
 
 /// Metrics need no names here, but the judge asks for them.
@@ -52,14 +84,12 @@ fn fill_names(keys: &mut Map<String, Value>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn parsed(text: &str) -> anyhow::Result<Policy> {
         let file = tempfile::NamedTempFile::new()?;
         std::fs::write(file.path(), text)?;
-        read(file.path())
+        read(file.path()).map(|file| file.policy)
     }
 
     fn refusal(text: &str) -> String {
@@ -82,6 +112,30 @@ mod tests {
         );
         assert!(policy.latency.is_some() && !policy.early_pass);
         assert_eq!(policy.step, Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_policy_without_a_step_has_that_of_the_recording() {
+        let file = |text: &str| {
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), text).unwrap();
+            read(file.path()).unwrap()
+        };
+        let minute = Duration::from_mins(1);
+        let silent = file("errors: {}");
+        assert_eq!(silent.for_step(minute).unwrap().step, minute);
+        let error = silent.for_step(Duration::from_secs(7)).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("no multiple of the step, 7s"),
+            "{error:#}"
+        );
+        let error = file("errors: {}\nstep: 30s").for_step(minute).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("its `step` is 60s, and 30s in the policy"),
+            "{error}"
+        );
     }
 
     #[test]
