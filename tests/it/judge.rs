@@ -12,7 +12,8 @@ use ruzstd::encoding::{CompressionLevel, compress_to_vec};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const POLICY: &str = "step: 30s\nerrors: { maxRatio: 1.5 }\nlatency: { maxExceedance: 1% }\nhorizon: 10m\n";
+const POLICY: &str =
+    "step: 30s\nerrors: { maxRatio: 1.5 }\nlatency: { maxExceedance: 1% }\nhorizon: 10m\n";
 const HEADER: &str =
     r#"{"recording":"temper/v1","start":"2026-01-01T00:00:00Z","step":"30s","le":[0.1,1]}"#;
 const LOOKS: u32 = 20;

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use temper_stats::{
     mixture::{Anytime, Mixture},
     numeric::{count, floor_count, length},
-    rank::{Alternative, MannWhitney, Stratified},
+    rank::{Alternative, MOST_VALUES, MannWhitney, Stratified},
     score::{BETS, Past, SAFETY_BETS, SCORES, Scores, Stratum, ln_safety_factors},
 };
 
@@ -150,6 +150,13 @@ impl LatencyState {
             return;
         };
         let strata = strata(cells, &self.signal, &layout);
+        if strata
+            .values()
+            .any(|arms| u128::from(sum(arms.iter().flatten())) > MOST_VALUES)
+        {
+            self.refused.get_or_insert_with(|| self.guard.too_many());
+            return;
+        }
         let compared = || strata.iter().filter(|(_, arms)| is_compared(arms));
         self.budget
             .meet(compared().map(|(stratum, _)| stratum.as_str()));
@@ -572,6 +579,13 @@ impl LatencyGuard {
         format!(
             "the pods' histograms {} have no bucket bound in common, or some are native and some classic; give both \
              versions the same buckets",
+            self.histogram
+        )
+    }
+
+    fn too_many(&self) -> String {
+        format!(
+            "the histograms {} have more than {MOST_VALUES} requests in a look, which no service has; check what is counted",
             self.histogram
         )
     }

@@ -89,7 +89,9 @@ fn the_largest_counts_are_judged_too() {
         let windows: Vec<_> = (1..=4)
             .map(|look| arms(look, most(cell.clone()), most(cell.clone())))
             .collect();
-        assert_ne!(judge(&both, &windows).state, State::Fail);
+        let verdict = judge(&both, &windows);
+        assert_eq!(verdict.state, State::Inconclusive, "{}", verdict.reason);
+        assert_eq!(verdict.guards[1].decision, Decision::Refused);
     }
 }
 
