@@ -22,6 +22,14 @@ pub(crate) struct Budget {
     single: BTreeMap<String, f64>,
 }
 
+/// Where and when harm was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Harm {
+    pub(crate) look: u32,
+    /// The stratum whose evidence it was; None for all of them together.
+    pub(crate) stratum: Option<String>,
+}
+
 impl Budget {
     pub(crate) const fn new(alpha: f64) -> Self {
         Self {
@@ -72,6 +80,27 @@ impl Budget {
     pub(crate) fn single(&self, stratum: &str) -> f64 {
         self.single.get(stratum).copied().unwrap_or(0.0)
     }
+
+    /// Spends the budget of a look: asks of all strata together (None), then of each that has a part, whether its evidence rejects
+    /// at that part.
+    pub(crate) fn spend(
+        &self,
+        look: u32,
+        mut rejects: impl FnMut(Option<&str>, f64) -> bool,
+    ) -> Option<Harm> {
+        if rejects(None, self.together) {
+            return Some(Harm {
+                look,
+                stratum: None,
+            });
+        }
+        let mut single = self.single.iter().filter(|(_, part)| **part > 0.0);
+        let (stratum, _) = single.find(|(stratum, part)| rejects(Some(stratum), **part))?;
+        Some(Harm {
+            look,
+            stratum: Some(stratum.clone()),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -89,6 +118,23 @@ mod tests {
         budget.meet(["only", "another"].into_iter());
         assert!((budget.together() - 0.05).abs() < 1e-15);
         assert!(budget.single("only") + budget.single("another") < 1e-15);
+    }
+
+    #[test]
+    fn all_strata_together_are_asked_first_and_then_each_that_has_a_part() {
+        let mut budget = Budget::new(0.05);
+        budget.meet(["a", "b"].into_iter());
+        let mut asked = Vec::new();
+        let found = budget.spend(7, |stratum, part| {
+            asked.push((stratum.map(str::to_owned), part > 0.0));
+            stratum == Some("b")
+        });
+        let expected = [None, Some("a".to_owned()), Some("b".to_owned())];
+        assert_eq!(asked, expected.map(|stratum| (stratum, true)));
+        assert_eq!(
+            found.map(|harm| (harm.look, harm.stratum)),
+            Some((7, Some("b".to_owned())))
+        );
     }
 
     #[test]

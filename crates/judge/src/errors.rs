@@ -18,7 +18,7 @@ use temper_stats::{
 };
 
 use crate::{
-    budget::Budget,
+    budget::{Budget, Harm},
     pods::{Deviation, Pods},
     policy::{ErrorGuard, Test},
     signal::Signal,
@@ -67,14 +67,6 @@ pub(crate) struct ErrorsState {
     summary: Summary,
     totals: [Totals; 2],
     harm: Option<Harm>,
-}
-
-/// Where and when harm was found.
-#[derive(Debug, Clone)]
-struct Harm {
-    look: u32,
-    /// The stratum whose evidence it was; None for all of them together.
-    stratum: Option<String>,
 }
 
 /// A stratum by itself.
@@ -226,23 +218,14 @@ impl ErrorsState {
             return;
         }
         let (absolute, looks) = (self.guard.max_increase > 0.0, self.looks);
-        let harmful = |evidence: &mut Evidence, alpha: f64| {
-            alpha > 0.0 && evidence.decide(alpha, looks, number, absolute)
-        };
-        if harmful(&mut self.together, self.budget.together()) {
-            self.harm = Some(Harm {
-                look,
-                stratum: None,
-            });
-        }
-        for (name, stratum) in &mut self.single {
-            if harmful(&mut stratum.evidence, self.budget.single(name)) {
-                self.harm.get_or_insert_with(|| Harm {
-                    look,
-                    stratum: Some(name.clone()),
-                });
-            }
-        }
+        let (together, single) = (&mut self.together, &mut self.single);
+        self.harm = self.budget.spend(look, |stratum, alpha| {
+            let evidence = match stratum {
+                None => Some(&mut *together),
+                Some(name) => single.get_mut(name).map(|single| &mut single.evidence),
+            };
+            evidence.is_some_and(|evidence| evidence.decide(alpha, looks, number, absolute))
+        });
     }
 
     /// Learns how pods differ.

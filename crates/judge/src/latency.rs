@@ -19,7 +19,7 @@ use temper_stats::{
 };
 
 use crate::{
-    budget::Budget,
+    budget::{Budget, Harm},
     errors::SAFETY_LEVEL,
     layout::{Arms, Layout, Strata, moved, sum},
     pods::{Deviation, Pods},
@@ -65,14 +65,6 @@ pub(crate) struct LatencyState {
     ratio: Option<LatencyRatio>,
     harm: Option<Harm>,
     refused: Option<String>,
-}
-
-/// Where and when harm was found.
-#[derive(Debug, Clone)]
-struct Harm {
-    look: u32,
-    /// The stratum whose evidence it was; None for all of them together.
-    stratum: Option<String>,
 }
 
 /// A stratum by itself.
@@ -293,19 +285,12 @@ impl LatencyState {
         if self.harm.is_some() {
             return;
         }
-        let harmful = |evidence: &Evidence, alpha: f64| alpha > 0.0 && rejects(evidence, alpha);
-        if harmful(&self.together, self.budget.together()) {
-            self.harm = Some(Harm {
-                look,
-                stratum: None,
-            });
-            return;
-        }
-        let mut single = self.single.iter();
-        let found = single.find(|(name, one)| harmful(&one.evidence, self.budget.single(name)));
-        self.harm = found.map(|(name, _)| Harm {
-            look,
-            stratum: Some(name.clone()),
+        self.harm = self.budget.spend(look, |stratum, alpha| {
+            let evidence = match stratum {
+                None => Some(&self.together),
+                Some(name) => self.single.get(name).map(|single| &single.evidence),
+            };
+            evidence.is_some_and(|evidence| rejects(evidence, alpha))
         });
     }
 
