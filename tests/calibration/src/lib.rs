@@ -12,4 +12,5 @@ pub mod random;
 pub mod world;
 pub mod scenario;
 pub mod list;
+mod edges;
 pub mod table;

@@ -1,6 +1,7 @@
 //! The scenarios: every pitfall of comparing versions look by look, and what the judge is to find.
 
 use crate::{
+    edges,
     scenario::{Promise, Scenario},
     world::{Course, DURATIONS, Durations, ERRORS, Errors, HEALTHY, Routes, Traffic, World},
 };
@@ -8,22 +9,28 @@ use crate::{
 use Promise::{Nothing, PassesEarlyAtLeast, PassesEarlyAtMost, RollsBackAtLeast, RollsBackAtMost};
 
 /// What is promised of every version within its margins.
-const KEPT: Promise = RollsBackAtMost(0.05);
+pub(crate) const KEPT: Promise = RollsBackAtMost(0.05);
 
 /// No worse at all.
-const STRICT: &str = r#""errors": {"total": "t", "errors": "e", "maxRatio": 1}"#;
+pub(crate) const STRICT: &str = r#""errors": {"total": "t", "errors": "e", "maxRatio": 1}"#;
 
 /// With the default margin.
-const MARGIN: &str = r#""errors": {"total": "t", "errors": "e"}"#;
+pub(crate) const MARGIN: &str = r#""errors": {"total": "t", "errors": "e"}"#;
 
 /// No slower at all.
-const LATENCY: &str = r#""latency": {"histogram": "h"}"#;
+pub(crate) const LATENCY: &str = r#""latency": {"histogram": "h"}"#;
 
 /// Traffic of a larger service.
-const LARGE: Traffic = Traffic::Constant(1000, 9000);
+pub(crate) const LARGE: Traffic = Traffic::Constant(1000, 9000);
 
 /// One row.
-fn row(name: &'static str, guards: &str, looks: u32, world: World, promise: Promise) -> Scenario {
+pub(crate) fn row(
+    name: &'static str,
+    guards: &str,
+    looks: u32,
+    world: World,
+    promise: Promise,
+) -> Scenario {
     let minutes = f64::from(looks) / 2.0;
     let seconds = format!("{}s", 60.0 * minutes);
     let early = matches!(promise, PassesEarlyAtMost(_) | PassesEarlyAtLeast(..));
@@ -42,14 +49,14 @@ fn row(name: &'static str, guards: &str, looks: u32, world: World, promise: Prom
     }
 }
 
-fn errors(errors: Errors) -> World {
+pub(crate) fn errors(errors: Errors) -> World {
     World {
         errors: Some(errors),
         ..HEALTHY
     }
 }
 
-fn latency(durations: Durations) -> World {
+pub(crate) fn latency(durations: Durations) -> World {
     World {
         errors: None,
         latency: Some(durations),
@@ -70,6 +77,7 @@ pub fn all() -> Vec<Scenario> {
         safety(),
         worse_errors(),
         slower(),
+        edges::all(),
     ]
     .concat()
 }
@@ -680,7 +688,7 @@ fn slower() -> Vec<Scenario> {
     ]
 }
 
-fn fixed(mut row: Scenario) -> Scenario {
+pub(crate) fn fixed(mut row: Scenario) -> Scenario {
     row.policy = row.policy.replacen('{', r#"{"test": "fixed", "#, 1);
     row
 }

@@ -140,6 +140,33 @@ impl Outcome {
         }
     }
 
+    /// Whether the rate that was seen, and the median look, are as promised.
+    pub fn is_within(&self, promise: Promise) -> bool {
+        let in_time = |by| self.median(promise).is_some_and(|look| look <= by);
+        match promise {
+            Promise::RollsBackAtMost(most) | Promise::PassesEarlyAtMost(most) => {
+                self.rate(promise) <= most
+            }
+            Promise::RollsBackAtLeast(least, by) | Promise::PassesEarlyAtLeast(least, by) => {
+                self.rate(promise) >= least && in_time(by)
+            }
+            Promise::Nothing => true,
+        }
+    }
+
+    /// Whether the limit on the promise's bad side, missed with a probability of `alpha` at most, is within it, too.
+    pub fn confirms(&self, promise: Promise, alpha: f64) -> bool {
+        let (low, high) = self.limits(promise, 2.0 * alpha);
+        self.is_within(promise)
+            && match promise {
+                Promise::RollsBackAtMost(most) | Promise::PassesEarlyAtMost(most) => high <= most,
+                Promise::RollsBackAtLeast(least, _) | Promise::PassesEarlyAtLeast(least, _) => {
+                    low >= least
+                }
+                Promise::Nothing => true,
+            }
+    }
+
     /// Whether fewer than half of the runs can have come to their end by this look.
     fn is_late(&self, promise: Promise, by: u32, alpha: f64) -> bool {
         let all = self.of(promise);
