@@ -22,7 +22,7 @@ const BEYOND_CHANCE: f64 = 1.64;
 const HEAVY_TAILS: f64 = 1.75;
 
 /// How many standard deviations of the lasting differences a canary is allowed on top of its margin.
-const ALLOWED: f64 = 2.0;
+const ALLOWED: f64 = 2.5;
 
 /// Fewest pods whose lasting differences can be told.
 const FEWEST_PODS: usize = 3;

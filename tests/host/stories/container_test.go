@@ -86,8 +86,8 @@ func judgesFrom(t *testing.T, root *container.Root, host string) {
 		t.Errorf("Prometheus at %s was not reached: %s", host, answer.Message)
 	}
 	// Of five looks of a second one has counts: the pods are scraped every five.
-	if counts := answer.Metadata["errors.canary"]; plugin.IsTemper() && !strings.HasSuffix(counts, " requests") {
-		t.Errorf("judged %q of what Prometheus at %s counts: %s", counts, host, answer.Message)
+	if evidence := answer.Metadata["evidence"]; plugin.IsTemper() && !strings.Contains(evidence, `"canary":{"errors":6,"requests":750}`) {
+		t.Errorf("judged by %s of what Prometheus at %s counts: %s", evidence, host, answer.Message)
 	}
 	client.Kill()
 	// One made of Go may be killed before it has removed its socket.
