@@ -54,9 +54,9 @@ bench: static ## Print speed and memory as ratios against scipy and a Go plugin 
 	TEMPER_BENCH_PYTHON=$$(scripts/bench-scipy) cargo bench --locked -p temper-stats -p temper-judge
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run-bench
 
-calibration: setup ## Simulate how often the judge is wrong, into docs/calibration.md (RUNS=100000)
-	@scripts/say "simulating rollouts (about a quarter of an hour)"
-	cargo run --quiet --release --locked -p temper-calibration -- $(or $(RUNS),100000) docs/calibration.md
+calibration: setup ## Simulate how often the judge is wrong, into docs/calibration.md (RUNS=20000 a row; fewer of long ones)
+	@scripts/say "simulating rollouts (some ten minutes on two idle cores)"
+	cargo run --quiet --release --locked -p temper-calibration -- $(or $(RUNS),20000) docs/calibration.md
 
 fuzz: setup ## Fuzz the gob decoder (SECONDS_EACH=10 a target)
 	scripts/fuzz $(or $(SECONDS_EACH),10)

@@ -5,9 +5,10 @@
 //! is what a canary may differ by without being a worse version.
 //!
 //! A pod's *deviation* in a look is that of its sum (of events, of scores) from what the stable version as a whole had in the
-//! same look and stratum, and its *information* the variance of that sum by chance, both divided by the unit of the
-//! effect. Bursts: Pearson's `X²/df` over pods and looks. Lasting differences: the moment estimator of `DerSimonian` & Laird (1986)
-//! over pods. Both count only where they are beyond chance, so that pods that are alike cost nothing.
+//! same look and stratum, and its *information* one over the variance of the effect by chance. Their squares are parted as in an
+//! analysis of variance: within pods, from look to look, are bursts (Pearson's `X²/df`); between pods are lasting differences
+//! (the moment estimator of `DerSimonian` & Laird 1986). In the first looks nothing tells the two apart, and what is seen is taken for
+//! both. Both count only where they are beyond chance, so that pods that are alike cost nothing.
 
 use std::collections::BTreeMap;
 
@@ -72,13 +73,8 @@ impl Pods {
         if pods.len() < 2 {
             return;
         }
-        let spread = self.spread();
-        for (pod, one) in &pods {
-            let before = self.by_pod.get(*pod).copied().unwrap_or_default();
-            // Lasting differences are no bursts: what the pod's past leads to expect of it is taken out first.
-            let expected = before.sum / (before.information + (spread * spread).recip());
-            let rest = expected.mul_add(-one.information, one.sum);
-            self.square += rest * rest / one.information;
+        for (_, one) in &pods {
+            self.square += one.square();
             self.noise += 2.0 + one.events.recip();
         }
         self.freedom += length(pods.len() - 1);
@@ -92,9 +88,11 @@ impl Pods {
     /// By how much requests come in bursts: the variance of sums over what it would be for independent requests; 1 where it
     /// is not more, or not known to be.
     pub(crate) fn bursts(&self) -> f64 {
-        let beyond = self.square - self.freedom;
-        if self.freedom >= FEWEST_FREEDOM && beyond > BEYOND_CHANCE * self.noise.sqrt() {
-            1.0 + HEAVY_TAILS * beyond / self.freedom
+        let (square, freedom) = self.within();
+        let beyond = square - freedom;
+        let noise = self.noise * freedom / self.freedom;
+        if freedom >= FEWEST_FREEDOM && beyond > BEYOND_CHANCE * noise.sqrt() {
+            1.0 + HEAVY_TAILS * beyond / freedom
         } else {
             1.0
         }
@@ -106,21 +104,39 @@ impl Pods {
             return 0.0;
         }
         let freedom = length(self.by_pod.len() - 1);
-        let pods = || self.by_pod.values();
-        let square: f64 = pods().map(|pod| pod.square()).sum();
-        let chance = self.bursts_of_pods(square, freedom);
-        let beyond = square - chance * freedom;
+        let chance = if self.tells_apart() {
+            self.bursts()
+        } else {
+            1.0
+        };
+        let beyond = self.between() - chance * freedom;
         if beyond <= BEYOND_CHANCE * chance * (2.0 * freedom).sqrt() {
             return 0.0;
         }
+        let pods = || self.by_pod.values();
         let all: f64 = pods().map(|pod| pod.information).sum();
         let squares: f64 = pods().map(|pod| pod.information * pod.information).sum();
         (beyond / (all - squares / all)).max(0.0).sqrt()
     }
 
-    /// The variance by chance of a pod's sum: bursts add to it, and are not to be taken for lasting differences.
-    fn bursts_of_pods(&self, square: f64, freedom: f64) -> f64 {
-        self.bursts().min((square / freedom).max(1.0))
+    /// Whether there were looks enough to tell bursts from lasting differences.
+    fn tells_apart(&self) -> bool {
+        self.freedom - length(self.by_pod.len().saturating_sub(1)) >= FEWEST_FREEDOM
+    }
+
+    /// Sum of squares between pods.
+    fn between(&self) -> f64 {
+        self.by_pod.values().map(|pod| pod.square()).sum()
+    }
+
+    /// Sum of squares within pods, from look to look, and its degrees of freedom; of all of them while nothing tells them apart.
+    fn within(&self) -> (f64, f64) {
+        if self.tells_apart() {
+            let pods = length(self.by_pod.len().saturating_sub(1));
+            (self.square - self.between(), self.freedom - pods)
+        } else {
+            (self.square, self.freedom)
+        }
     }
 
     /// What so many canary pods may differ by from the stable version without being worse, in units of the effect.

@@ -602,7 +602,7 @@ fn worse_errors() -> Vec<Scenario> {
             STRICT,
             60,
             times(2.0),
-            RollsBackAtLeast(0.995, 8),
+            RollsBackAtLeast(0.995, 9),
         ),
         row(
             "twice the errors from look 60 of 120 on",

@@ -17,8 +17,8 @@ gives the same table. *Rolled back* is the share of runs that failed, or for row
 latency with a median of 100 ms; a false-rollback rate of 5 %; errors judged with `maxRatio: 1`, latency without a tolerated slowdown.
 
 What is promised to a version within its margins is conditional: requests of an interval are independent given its traffic and their pod; the margin
-holds in every interval; intervals do not change once they are frozen. Where pods differ or errors come in bursts, it is
-conditional on three stable pods or more to measure that by. Rows without a promise show what happens otherwise.
+holds in every interval; intervals do not change once they are frozen. Where pods differ for good, it is conditional on three stable pods or more to measure
+that by; where errors come in bursts, on stable pods having had some before the canary does. Rows without a promise show what happens otherwise.
 *Kept* means that the limit on the bad side is within the promise, too; *broken* that the runs contradict it.
 
 ";
