@@ -42,7 +42,8 @@ pub(crate) fn row(
         world,
         promise,
         effort: match looks {
-            500.. => 0.05,
+            500.. if world.latency.is_some() => 0.05,
+            500.. => 0.25,
             60.. if world.latency.is_some() => 0.25,
             _ => 1.0,
         },
