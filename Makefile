@@ -21,7 +21,7 @@ setup: ## Install what building needs (Debian packages)
 
 demo: setup ## Judge a bad and a good version of a small queue-manager, live, everything embedded
 	@scripts/say "building temper (about two minutes the first time)"
-	@cargo run --quiet --locked -- demo $(DEMO)
+	@cargo run --quiet --locked --bin temper -- demo $(DEMO)
 
 test: setup ## Run all tests that need no control plane
 	@scripts/say "building and running the tests (some minutes the first time)"
@@ -41,7 +41,7 @@ fmt: ## Format the code
 
 static: setup ## Build the fully static binary and prove that it runs in an empty root
 	@scripts/say "building the static binary (about four minutes the first time)"
-	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --quiet --locked --release --target $(STATIC_TARGET)
+	RUSTFLAGS='$(STATIC_FLAGS)' cargo build --quiet --locked --release --bin temper --target $(STATIC_TARGET)
 	scripts/prove-static $(STATIC_BIN)
 
 host: static ## Load the static binary with the real go-plugin and Argo Rollouts client
