@@ -13,6 +13,7 @@ use temper_kayenta::{
 use temper_stats::numeric::count;
 
 use crate::{
+    latency::add_counts,
     layout::{Layout, sum},
     signal::Signal,
     verdict::State,
@@ -96,11 +97,9 @@ impl Points {
         let Some(layout) = layouts.try_fold(first, |met, own| met.common(&own)) else {
             return Vec::new();
         };
-        let mut sums = vec![0_u64; layout.buckets()];
+        let mut sums = vec![0; layout.buckets()];
         for histogram in histograms {
-            for (sum, count) in sums.iter_mut().zip(layout.count(histogram)) {
-                *sum = sum.saturating_add(count);
-            }
+            add_counts(&mut sums, &layout.count(histogram));
         }
         let quantile =
             |(label, share)| (format!("{name} {label}"), quantile(&layout, &sums, share));

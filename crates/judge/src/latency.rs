@@ -169,7 +169,7 @@ impl LatencyState {
         Terms {
             margins: allowances.map(|allowance| exceedance + allowance),
             // Pods may differ in the canary's favour, too.
-            safe_margin: exceedance - allowances.into_iter().fold(0.0, f64::max),
+            safe_margin: exceedance - pods_allowance(&self.pods, canary_pods),
             bursts: bursts(&self.pods),
         }
     }
@@ -459,7 +459,7 @@ fn add(sums: &mut Arms, more: &Arms) {
     }
 }
 
-fn add_counts(sums: &mut Vec<u64>, more: &[u64]) {
+pub(crate) fn add_counts(sums: &mut Vec<u64>, more: &[u64]) {
     sums.resize(more.len(), 0);
     for (sum, count) in sums.iter_mut().zip(more) {
         *sum = sum.saturating_add(*count);

@@ -18,8 +18,8 @@ use temper_stats::numeric::length;
 /// much costs a look or two, and to believe too little a good version.
 const BEYOND_CHANCE: f64 = 1.64;
 
-/// Bursts have heavier tails than their variance tells: by so much more than the excess of it are they counted. Of healthy
-/// canaries with bursts of 1 to 4 errors, 6 % were rolled back at 1.25, and 3 % are at this.
+/// Bursts have heavier tails than their variance tells: by so much more than the excess of it are they counted. What it comes
+/// to is among the scenarios of the calibration.
 const HEAVY_TAILS: f64 = 1.75;
 
 /// How many standard deviations of the lasting differences a canary is allowed on top of its margin.

@@ -87,6 +87,21 @@ pub(crate) fn chance(share: f64, requests: f64) -> f64 {
     2.0 * (share * (1.0 - share) / requests).sqrt()
 }
 
+/// What a canary of one pod means, if its pods have names.
+pub(crate) fn lone_pod<'a>(pods: impl Iterator<Item = &'a String>) -> Option<String> {
+    let names: Vec<_> = pods.collect();
+    matches!(names.as_slice(), [only] if !only.is_empty())
+        .then(|| "the canary is one pod, and a bad pod looks like a bad version".to_owned())
+}
+
+/// Whether a share of so many requests is above another beyond chance: by four standard errors of their difference, since the
+/// worst of several pods is looked at, at the look where they were worst.
+pub(crate) fn is_above((share, requests): (f64, f64), (other, others): (f64, f64)) -> bool {
+    let both = share.mul_add(requests, other * others) / (requests + others);
+    let error = (both * (1.0 - both) * (requests.recip() + others.recip())).sqrt();
+    share - other > 4.0 * error
+}
+
 /// A bound of a bucket: `5ms`, `2.5s`.
 pub(crate) fn seconds(seconds: f64) -> String {
     if seconds.is_finite() {

@@ -81,7 +81,7 @@ impl ErrorsState {
         limit
     }
 
-    /// The canary pod but for which the canary would be within its margin.
+    /// The canary pod but for which the canary would be within its margin, if it is worse than the others beyond chance.
     fn one_pod(&self) -> Option<String> {
         let [canary, stable] = self.totals;
         let (worst, most) = self
@@ -97,7 +97,9 @@ impl ErrorsState {
             + self.guard.max_increase;
         let share = count(events) / count(rest);
         let allowed = allowed + words::chance(allowed, count(rest));
-        (self.harm.is_some() && share <= allowed).then(|| worst.clone())
+        let own = count(most.events()) / count(most.requests);
+        let apart = words::is_above((own, count(most.requests)), (share, count(rest)));
+        (self.harm.is_some() && share <= allowed && apart).then(|| worst.clone())
     }
 
     fn pods_in_words(&self) -> Option<String> {
@@ -106,12 +108,10 @@ impl ErrorsState {
             let events = words::grouped(of_pod.events());
             let all = words::grouped(self.totals.first()?.events());
             return Some(format!(
-                "one pod, {pod}, has {events} of the {all}; the others are within the limit"
+                "one pod, {pod}, has {events} of the {all}; the others may be within the limit"
             ));
         }
-        let named = self.canary_pods.keys().any(|pod| !pod.is_empty());
-        (named && self.canary_pods.len() == 1)
-            .then(|| "the canary is one pod, and a bad pod looks like a bad version".to_owned())
+        words::lone_pod(self.canary_pods.keys())
     }
 
     /// Requests of the canary until the evidence for twice the tolerated share is expected to suffice: `ln(1/α)` over the

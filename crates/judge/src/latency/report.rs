@@ -99,7 +99,8 @@ impl LatencyState {
         ))
     }
 
-    /// The canary pod but for which the canary would be no slower above the bound where it is slowest.
+    /// The canary pod but for which the canary would be no slower above the bound where it is slowest, if it is slower than the
+    /// others beyond chance.
     fn one_pod(&self) -> Option<String> {
         self.harm.as_ref()?;
         let bucket = self.worst_bucket()?;
@@ -112,18 +113,18 @@ impl LatencyState {
         let rest = count(sum(canary)) - count(sum(most));
         let share = (over(canary) - over(most)) / rest;
         let allowed = above(stable, bucket) + self.guard.max_exceedance.unwrap_or(0.0);
-        (rest > 0.0 && share <= allowed + words::chance(allowed, rest)).then(|| worst.clone())
+        let own = (above(most, bucket), count(sum(most)));
+        let apart = rest > 0.0 && words::is_above(own, (share, rest));
+        (apart && share <= allowed + words::chance(allowed, rest)).then(|| worst.clone())
     }
 
     fn pods_in_words(&self) -> Option<String> {
         if let Some(pod) = self.one_pod() {
             return Some(format!(
-                "one pod, {pod}, is slow; the others are within the limit"
+                "one pod, {pod}, is slow; the others may be within the limit"
             ));
         }
-        let named = self.canary_pods.keys().any(|pod| !pod.is_empty());
-        (named && self.canary_pods.len() == 1)
-            .then(|| "the canary is one pod, and a bad pod looks like a bad version".to_owned())
+        words::lone_pod(self.canary_pods.keys())
     }
 
     /// Requests of the canary until the evidence for 5 % more requests above the median than tolerated is expected to suffice:

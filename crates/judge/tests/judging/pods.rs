@@ -140,6 +140,19 @@ fn when_it_is_one_pod_the_verdict_says_so() {
     );
 }
 
+#[test]
+fn when_all_pods_are_bad_no_single_one_is_blamed() {
+    for seed in 0..40 {
+        let windows = fleet(seed, 60, |arm, _, random| {
+            let ratio = if arm == Arm::Canary { 4.0 } else { 1.0 };
+            poisson(2.0 * ratio, random)
+        });
+        let verdict = judge(&errors(), &windows);
+        assert_eq!(verdict.state, State::Fail);
+        assert_eq!(verdict.guards[0].pod, None, "{}", verdict.reason);
+    }
+}
+
 /// Ten routes of 40 canary and 360 stable requests a look each; the canary's first is so many times worse.
 fn routes(seed: u64, worse: f64) -> Vec<Window> {
     let mut random = Rng::with_seed(seed);
