@@ -1,0 +1,1 @@
+//! The healer's shell: Kafka in, Kubernetes out.
