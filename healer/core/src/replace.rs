@@ -1,0 +1,422 @@
+//! How a Job is replaced without being lost or doubled.
+//!
+//! The successor is created first, suspended and under a name of its own; then the old Job is deleted, in the foreground and by uid; when it
+//! and its pods are gone, the successor is released. So at every instant the old Job or its successor exists, and never may both run.
+//! There is no journal: what is left to do follows from what the cluster shows, and any healer can go on where another one died. Two healers
+//! at once choose the same name, and the second finds the first one's Job.
+//!
+//! Each [`pass`] reads what it needs afresh and makes at most one change, guarded by what it has read.
+
+mod cluster;
+mod manifest;
+
+use serde_json::Value;
+
+pub use self::{
+    cluster::{Cluster, Phase, Pod, Trouble},
+    manifest::successor,
+};
+use crate::{
+    Moment,
+    job::{self, Heal, Job, Name, Refusal, State, text},
+    policy::{Cause, Fencing},
+};
+
+/// The replacement of one Job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replacement {
+    /// Which worker.
+    pub worker: Name,
+    /// Name of the Job that goes.
+    pub old_name: Box<str>,
+    /// Its uid.
+    pub old_uid: Box<str>,
+    /// Name of the first Job of the line.
+    pub base: Box<str>,
+    /// The number of this replacement in its line, from 1.
+    pub attempt: u32,
+    /// Why, in a word.
+    pub cause: Cause,
+    /// Why, in a sentence.
+    pub why: Box<str>,
+    /// When it was decided.
+    pub decided: Moment,
+    /// Recent replacements of the line, this one included.
+    pub heals: Vec<Heal>,
+    /// What to do about old pods that do not end.
+    pub fencing: Fencing,
+    /// Jobs with several pods may be replaced.
+    pub parallel_jobs: bool,
+}
+
+/// What speaks against going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Veto {
+    /// People demanded that the queue stops.
+    Stopped,
+    /// The worker was heard again.
+    Recovered,
+    /// Healing is paused.
+    Paused,
+}
+
+impl Veto {
+    /// As the end of a sentence.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Stopped => "its queue was stopped",
+            Self::Recovered => "it was heard again",
+            Self::Paused => "healing is paused",
+        }
+    }
+}
+
+/// What a pass has read.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// The Job of the old name, whoever it is.
+    pub old: Option<Value>,
+    /// The Job of the successor's name, whoever it is.
+    pub successor: Option<Value>,
+    /// Pods of the old uid.
+    pub pods: Vec<Pod>,
+}
+
+/// What a pass does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Create this Job, suspended.
+    Create(Box<Value>),
+    /// Delete the old Job: in the foreground, and only if it has the old uid and is as it was read.
+    Delete {
+        /// `metadata.resourceVersion` as it was read.
+        version: String,
+    },
+    /// Come back.
+    Wait(Wait),
+    /// Let the successor run, if it is as it was read.
+    Release {
+        /// `metadata.resourceVersion` as it was read.
+        version: String,
+    },
+    /// Delete the successor, which has never run.
+    Withdraw {
+        /// Its uid.
+        uid: String,
+        /// `metadata.resourceVersion` as it was read.
+        version: String,
+        /// Why.
+        end: End,
+    },
+    /// There is nothing to do any more.
+    End(End),
+}
+
+/// What is waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The old Job goes when its pods have gone.
+    OldJob,
+    /// So many pods of the old Job are still there.
+    OldPods(usize),
+    /// A Job of the successor's name is being deleted.
+    Name,
+}
+
+/// How a replacement ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The successor runs.
+    Released,
+    /// The old Job may not be replaced.
+    Refused(Refusal),
+    /// The old Job had succeeded by then.
+    Completed,
+    /// The old Job is gone, or going, by another's hand.
+    Gone,
+    /// Another Job has taken the old one's name.
+    Overtaken,
+    /// Another Job has the successor's name, and does not replace the old one.
+    NameTaken,
+    /// Something spoke against it.
+    Vetoed(Veto),
+}
+
+/// What a pass came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// The successor was created; go on at once.
+    Created,
+    /// The old Job's deletion has begun; go on at once.
+    Deleted,
+    /// Nothing was done; come back.
+    Waits(Wait),
+    /// It is over.
+    Over(End),
+    /// The cluster did not do as asked. Whether it did it nevertheless, the next pass will see.
+    Troubled(Trouble),
+}
+
+impl Replacement {
+    /// The successor's name: the line's first name and the attempt, at most 63 characters, because it becomes a label's value.
+    pub fn successor_name(&self) -> String {
+        let suffix = format!("-r{}", self.attempt);
+        let room = 63 - suffix.len().min(32);
+        if self.base.len() <= room {
+            return format!("{}{suffix}", self.base);
+        }
+        // What is cut off may be all that tells two Jobs apart.
+        let mark = crate::fingerprint::mark(&self.base);
+        let kept: String = self.base.chars().take(room - mark.len() - 1).collect();
+        format!("{}-{mark}{suffix}", kept.trim_end_matches(['-', '.']))
+    }
+
+    /// The replacement that a waiting successor is part of.
+    pub fn resumed(
+        worker: &Name,
+        successor: &Job,
+        fencing: Fencing,
+        parallel_jobs: bool,
+    ) -> Option<Self> {
+        let replaces = successor.replaces()?;
+        Some(Self {
+            worker: worker.clone(),
+            old_name: replaces.name.clone(),
+            old_uid: replaces.uid.clone(),
+            base: replaces.base.clone(),
+            attempt: replaces.attempt,
+            cause: cause(&replaces.cause),
+            why: replaces.why.clone(),
+            decided: replaces.decided,
+            heals: replaces.heals.clone(),
+            fencing,
+            parallel_jobs,
+        })
+    }
+}
+
+fn cause(word: &str) -> Cause {
+    let all = [
+        Cause::Error,
+        Cause::Silent,
+        Cause::Stalled,
+        Cause::Interrupted,
+    ];
+    let found = all.into_iter().find(|cause| cause.word() == word);
+    found.unwrap_or(Cause::Error)
+}
+
+/// Reads, decides and makes at most one change.
+pub async fn pass<C: Cluster>(
+    cluster: &C,
+    replacement: &Replacement,
+    veto: Option<Veto>,
+    now: Moment,
+) -> Passed {
+    match try_pass(cluster, replacement, veto, now).await {
+        Ok(passed) => passed,
+        Err(trouble) => Passed::Troubled(trouble),
+    }
+}
+
+async fn try_pass<C: Cluster>(
+    cluster: &C,
+    replacement: &Replacement,
+    veto: Option<Veto>,
+    now: Moment,
+) -> Result<Passed, Trouble> {
+    let name = replacement.successor_name();
+    let seen = Seen {
+        successor: cluster.job(&name).await?,
+        old: cluster.job(&replacement.old_name).await?,
+        pods: cluster.pods(&replacement.old_uid).await?,
+    };
+    Ok(match next(replacement, &seen, veto, now) {
+        Step::Create(job) => {
+            cluster.create(*job).await?;
+            Passed::Created
+        }
+        Step::Delete { version } => {
+            cluster
+                .delete(&replacement.old_name, &replacement.old_uid, &version)
+                .await?;
+            Passed::Deleted
+        }
+        Step::Release { version } => {
+            cluster.release(&name, &version).await?;
+            Passed::Over(End::Released)
+        }
+        Step::Withdraw { uid, version, end } => {
+            cluster.delete(&name, &uid, &version).await?;
+            Passed::Over(end)
+        }
+        Step::Wait(wait) => Passed::Waits(wait),
+        Step::End(end) => Passed::Over(end),
+    })
+}
+
+/// The next step, from what the cluster shows.
+pub fn next(replacement: &Replacement, seen: &Seen, veto: Option<Veto>, now: Moment) -> Step {
+    let old = Old::of(seen.old.as_ref(), replacement);
+    match Successor::of(seen.successor.as_ref(), replacement) {
+        Successor::Released => Step::End(End::Released),
+        Successor::Foreign => Step::End(End::NameTaken),
+        Successor::Deleting => Step::Wait(Wait::Name),
+        Successor::None => begin(replacement, old, seen, veto),
+        Successor::Waiting(successor) => match go_on(replacement, old, seen, veto, now) {
+            Go::Withdraw(end) => Step::Withdraw {
+                uid: text(successor, "/metadata/uid")
+                    .unwrap_or_default()
+                    .to_owned(),
+                version: version(successor),
+                end,
+            },
+            Go::Release => Step::Release {
+                version: version(successor),
+            },
+            Go::Step(step) => step,
+        },
+    }
+}
+
+/// There is no successor yet: nothing has been done.
+fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto>) -> Step {
+    if let Some(veto) = veto {
+        return Step::End(End::Vetoed(veto));
+    }
+    let job = match old {
+        Old::Gone | Old::Deleting => return Step::End(End::Gone),
+        Old::Another => return Step::End(End::Overtaken),
+        Old::Complete => return Step::End(End::Completed),
+        Old::Live(job) => job,
+    };
+    if let Some(refusal) = refused(replacement, job, &seen.pods) {
+        return Step::End(End::Refused(refusal));
+    }
+    match successor(job, replacement) {
+        Ok(successor) => Step::Create(Box::new(successor)),
+        Err(refusal) => Step::End(End::Refused(refusal)),
+    }
+}
+
+/// Why the Job may not be replaced, as it is at this moment.
+fn refused(replacement: &Replacement, job: &Value, pods: &[Pod]) -> Option<Refusal> {
+    if let Some(refusal) = job::refusal(job) {
+        return Some(refusal);
+    }
+    if job::state(job) == State::Suspended {
+        return Some(Refusal::Suspended);
+    }
+    if job::is_parallel(job) && !replacement.parallel_jobs {
+        return Some(Refusal::Parallel);
+    }
+    let none_ran = !pods.is_empty() && pods.iter().all(|pod| pod.phase == Phase::Pending);
+    (replacement.cause == Cause::Silent && none_ran).then(|| {
+        Refusal::NotRunning(
+            pods.iter()
+                .map(|pod| &*pod.why)
+                .collect::<Vec<_>>()
+                .join(", "),
+        )
+    })
+}
+
+enum Go {
+    Withdraw(End),
+    Release,
+    Step(Step),
+}
+
+/// The successor waits: delete the old Job, or wait for its end, or release the successor.
+fn go_on(
+    replacement: &Replacement,
+    old: Old<'_>,
+    seen: &Seen,
+    veto: Option<Veto>,
+    now: Moment,
+) -> Go {
+    match (old, veto) {
+        (Old::Another, _) => Go::Withdraw(End::Overtaken),
+        (Old::Complete, _) => Go::Withdraw(End::Completed),
+        (_, Some(Veto::Stopped)) => Go::Withdraw(End::Vetoed(Veto::Stopped)),
+        (Old::Live(_), Some(veto)) => Go::Withdraw(End::Vetoed(veto)),
+        (Old::Live(job), None) => match job::refusal(job) {
+            Some(refusal) => Go::Withdraw(End::Refused(refusal)),
+            None => Go::Step(Step::Delete {
+                version: version(job),
+            }),
+        },
+        // From here on there is no way back: without its successor the worker would be lost.
+        (Old::Deleting, _) => Go::Step(Step::Wait(Wait::OldJob)),
+        (Old::Gone, _) => match lingering(&seen.pods, replacement.fencing, now) {
+            0 => Go::Release,
+            pods => Go::Step(Step::Wait(Wait::OldPods(pods))),
+        },
+    }
+}
+
+/// How many of the old pods must still be waited for.
+fn lingering(pods: &[Pod], fencing: Fencing, now: Moment) -> usize {
+    let lingers = |pod: &&Pod| match (fencing, pod.deleting) {
+        (Fencing::BestEffort(patience), Some(since)) => {
+            pod.node_ready || now.since(since) < patience.duration()
+        }
+        (Fencing::Strict | Fencing::BestEffort(_), _) => true,
+    };
+    pods.iter().filter(lingers).count()
+}
+
+/// What has become of the old Job.
+enum Old<'a> {
+    Gone,
+    Another,
+    Deleting,
+    Complete,
+    Live(&'a Value),
+}
+
+impl<'a> Old<'a> {
+    fn of(job: Option<&'a Value>, replacement: &Replacement) -> Self {
+        let Some(job) = job else { return Self::Gone };
+        if text(job, "/metadata/uid") != Some(&replacement.old_uid) {
+            return Self::Another;
+        }
+        match job::state(job) {
+            State::Deleting => Self::Deleting,
+            State::Complete => Self::Complete,
+            State::Active | State::Suspended | State::Failed => Self::Live(job),
+        }
+    }
+}
+
+/// What has become of the successor.
+enum Successor<'a> {
+    None,
+    Foreign,
+    Deleting,
+    Waiting(&'a Value),
+    Released,
+}
+
+impl<'a> Successor<'a> {
+    fn of(job: Option<&'a Value>, replacement: &Replacement) -> Self {
+        let Some(job) = job else { return Self::None };
+        let replaces = job
+            .pointer("/metadata/annotations")
+            .and_then(|annotations| annotations.get(job::keys::REPLACES_UID)?.as_str());
+        if replaces != Some(&replacement.old_uid) {
+            return Self::Foreign;
+        }
+        match job::state(job) {
+            State::Deleting => Self::Deleting,
+            State::Suspended => Self::Waiting(job),
+            State::Active | State::Complete | State::Failed => Self::Released,
+        }
+    }
+}
+
+fn version(job: &Value) -> String {
+    text(job, "/metadata/resourceVersion")
+        .unwrap_or_default()
+        .to_owned()
+}
