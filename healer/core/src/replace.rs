@@ -10,6 +10,8 @@
 mod cluster;
 mod manifest;
 
+use std::fmt;
+
 use serde_json::Value;
 
 pub use self::{
@@ -121,6 +123,25 @@ pub enum Wait {
     OldPods(usize),
     /// A Job of the successor's name is being deleted.
     Name,
+}
+
+impl Wait {
+    /// The old Job is on its way out.
+    pub const fn is_for_the_old(&self) -> bool {
+        matches!(self, Self::OldJob | Self::OldPods(_))
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OldJob => {
+                f.write_str("the old Job is being deleted, and goes when its pods have gone")
+            }
+            Self::OldPods(pods) => write!(f, "{pods} pods of the old Job are still there"),
+            Self::Name => f.write_str("a Job of the successor's name is being deleted"),
+        }
+    }
 }
 
 /// How a replacement ends.

@@ -139,6 +139,21 @@ impl Sight {
         self.control_through().is_some() && self.events_through().is_some()
     }
 
+    /// How many partitions the topics have: of events, and of control.
+    pub const fn counts(&self) -> (usize, usize) {
+        (self.events.len(), self.control.len())
+    }
+
+    /// Lets no silence begin before `now`.
+    pub fn begin_at(&mut self, now: Moment) {
+        self.light(now);
+    }
+
+    /// Changes how patient observable time is.
+    pub const fn set_patience(&mut self, patience: Patience) {
+        self.patience = patience;
+    }
+
     /// No silence begins before this moment.
     pub const fn lit_from(&self) -> Moment {
         self.lit_from

@@ -1,0 +1,151 @@
+//! Limits over all workers: a storm is not the workers' fault, and even a good deed is done slowly.
+
+use crate::{Moment, policy::Guards, worker::Hold};
+
+/// What has been used of the limits.
+#[derive(Clone, Debug)]
+pub(crate) struct Meter {
+    storm: Option<Storm>,
+    /// Replacements that may begin, in sixtieths of a second's worth: `per_minute` of them come every millisecond, 60 000 make one.
+    credit: u64,
+    filled: Moment,
+}
+
+/// A share of workers in trouble that no workers' fault explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Storm {
+    /// The most workers in trouble at a time.
+    peak: usize,
+    until: Moment,
+}
+
+/// What one replacement costs.
+const ONE: u64 = 60_000;
+
+impl Meter {
+    pub(crate) const fn new(now: Moment) -> Self {
+        Self {
+            storm: None,
+            credit: u64::MAX,
+            filled: now,
+        }
+    }
+
+    /// Notes how many of all workers are in trouble.
+    pub(crate) fn weather(&mut self, guards: &Guards, unhealthy: usize, all: usize, now: Moment) {
+        let few = unhealthy < usize::try_from(guards.min_unhealthy).unwrap_or(usize::MAX);
+        if few || !guards.max_unhealthy.is_exceeded(unhealthy, all) {
+            self.storm = None;
+            return;
+        }
+        let peak = self.storm.map_or(0, |storm| storm.peak);
+        if unhealthy > peak {
+            let until = now.plus(guards.cooldown.duration());
+            self.storm = Some(Storm {
+                peak: unhealthy,
+                until,
+            });
+        }
+    }
+
+    /// Whether everything waits for a storm to pass. One that has stopped growing passes after the cooldown, although those whom it
+    /// struck are still in trouble: then they are replaced one by one.
+    pub(crate) fn storms(&self, now: Moment) -> bool {
+        self.storm.is_some_and(|storm| now < storm.until)
+    }
+
+    /// Takes one replacement out of the limits, or says which limit stands against it.
+    pub(crate) fn take(
+        &mut self,
+        guards: &Guards,
+        in_flight: usize,
+        now: Moment,
+    ) -> Result<(), Hold> {
+        if self.storms(now) {
+            return Err(Hold::Storm);
+        }
+        if in_flight >= usize::try_from(guards.in_flight).unwrap_or(usize::MAX) {
+            return Err(Hold::InFlight);
+        }
+        self.fill(guards, now);
+        self.credit = self.credit.checked_sub(ONE).ok_or(Hold::Rate)?;
+        Ok(())
+    }
+
+    /// What was not used in a minute is lost.
+    fn fill(&mut self, guards: &Guards, now: Moment) {
+        let passed = u64::try_from(now.since(self.filled).as_millis()).unwrap_or(u64::MAX);
+        let rate = u64::from(guards.per_minute);
+        let earned = passed.saturating_mul(rate);
+        // A burst of a sixth of a minute's worth, and of one at least: the rate holds for every minute, not only on average.
+        let most = (ONE * rate / 6).max(ONE);
+        self.credit = self.credit.saturating_add(earned).min(most);
+        self.filled = self.filled.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Share, Span};
+
+    const GUARDS: Guards = Guards {
+        max_unhealthy: Share::percent(40),
+        min_unhealthy: 5,
+        cooldown: Span::seconds(60),
+        per_minute: 12,
+        in_flight: 3,
+    };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::from_unix_ms(seconds * 1000)
+    }
+
+    #[test]
+    fn a_storm_holds_until_it_has_stopped_growing_for_the_cooldown() {
+        let mut meter = Meter::new(at(0));
+        meter.weather(&GUARDS, 4, 4, at(0));
+        assert!(!meter.storms(at(0)), "four are few");
+        meter.weather(&GUARDS, 50, 100, at(1));
+        assert_eq!(meter.take(&GUARDS, 0, at(1)), Err(Hold::Storm));
+        meter.weather(&GUARDS, 60, 100, at(30));
+        meter.weather(&GUARDS, 60, 100, at(60));
+        assert!(meter.storms(at(89)));
+        assert!(!meter.storms(at(90)), "sixty seconds without a new one");
+        meter.weather(&GUARDS, 61, 100, at(95));
+        assert!(meter.storms(at(95)), "it grows again");
+        meter.weather(&GUARDS, 30, 100, at(96));
+        assert!(!meter.storms(at(96)));
+    }
+
+    #[test]
+    fn no_minute_has_more_than_its_share_and_a_burst() {
+        let mut meter = Meter::new(at(0));
+        let mut begun = Vec::new();
+        for tenth in 0..6000_u64 {
+            let now = Moment::from_unix_ms(tenth * 100);
+            if meter.take(&GUARDS, 0, now).is_ok() {
+                begun.push(now);
+            }
+        }
+        assert_eq!(
+            begun.len(),
+            121,
+            "ten minutes of twelve, less what the burst of two brings forward"
+        );
+        let in_a_minute = |first: &Moment| {
+            begun
+                .iter()
+                .filter(|at| at >= &first && at.since(*first).as_secs() < 60)
+                .count()
+        };
+        assert!(begun.iter().map(in_a_minute).max().unwrap() <= 14);
+    }
+
+    #[test]
+    fn so_many_at_a_time_and_no_more() {
+        let mut meter = Meter::new(at(0));
+        assert_eq!(meter.take(&GUARDS, 3, at(0)), Err(Hold::InFlight));
+        assert_eq!(meter.take(&GUARDS, 2, at(0)), Ok(()));
+    }
+}

@@ -1,0 +1,197 @@
+//! Deadlines, all on observable time.
+
+use super::{Action, Healer, Role, spell};
+use crate::{
+    Moment,
+    job::{Job, Notes},
+    policy::{Cause, Kind, Span},
+    worker::{Course, Phase, Worker},
+    workers::WorkerId,
+};
+
+/// When a worker's patience with us, so to speak, ends.
+struct Alarm {
+    due: Moment,
+    cause: Cause,
+    /// What it has failed to do, and for how long it might have.
+    why: &'static str,
+    deadline: Span,
+}
+
+impl Healer {
+    /// Lets the worker come up when its next deadline is due.
+    pub(super) fn schedule(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        let Some(alarm) = self.alarm(worker) else {
+            return;
+        };
+        if worker.timer.is_some_and(|timer| timer <= alarm.due) {
+            return;
+        }
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.timer = Some(alarm.due);
+            self.wheel.set(alarm.due, (id, alarm.due));
+        }
+    }
+
+    /// Suspects those whose deadline has passed in observable time.
+    pub(super) fn ring(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let Some(through) = self.sight.through() else {
+            return;
+        };
+        let mut due = Vec::new();
+        self.wheel.due(through, &mut due);
+        for (id, set_for) in due {
+            let Some(worker) = self.workers.get_mut(id) else {
+                continue;
+            };
+            if worker.timer == Some(set_for) {
+                worker.timer = None;
+                self.come_up(id, through, now, out);
+            }
+        }
+    }
+
+    fn come_up(&mut self, id: WorkerId, through: Moment, now: Moment, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        match self.alarm(worker) {
+            Some(alarm) if alarm.due <= through && self.role == Role::Armed => {
+                if self.has_nothing_to_do(worker, alarm.cause) {
+                    self.listen_anew(id, now);
+                } else {
+                    let why = self.reason(&alarm, through);
+                    self.suspect(id, alarm.cause, why, now, out);
+                }
+            }
+            _ => self.schedule(id),
+        }
+    }
+
+    fn reason(&self, alarm: &Alarm, through: Moment) -> String {
+        format!(
+            "it {} for {} (everything said up to {through} was heard, without a gap since {})",
+            alarm.why,
+            spell(alarm.deadline.duration()),
+            self.sight.lit_from(),
+        )
+    }
+
+    /// The worker's time begins anew.
+    fn listen_anew(&mut self, id: WorkerId, now: Moment) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            (worker.said.heard, worker.said.progressed) = (now, now);
+        }
+        self.schedule(id);
+    }
+
+    /// It waits for others of its queue, none of which is at work.
+    fn has_nothing_to_do(&self, worker: &Worker, cause: Cause) -> bool {
+        let waits = matches!(cause, Cause::Silent | Cause::Stalled);
+        let upstream = self.kind(worker).and_then(|kind| kind.upstream.as_ref());
+        let (true, Some(upstream)) = (waits, upstream) else {
+            return false;
+        };
+        let works = |other: &Worker| {
+            other.said.phase == Phase::Working
+                && matches!(other.course, Course::Well)
+                && upstream.fits(crate::telemetry::target(&other.name.producer))
+        };
+        !self.workers.of_queue(&worker.name.queue).any(works)
+    }
+
+    /// The next deadline of a worker that nothing stands against.
+    fn alarm(&self, worker: &Worker) -> Option<Alarm> {
+        if !matches!(worker.course, Course::Well | Course::Healed) || !self.is_at_work(worker) {
+            return None;
+        }
+        let deadlines = Deadlines::of(self.kind(worker)?, worker.jobs.incumbent().one());
+        let said = &worker.said;
+        let alarm = |since: Moment, deadline: Span, cause, why| Alarm {
+            due: since.max(self.sight.lit_from()).plus(deadline.duration()),
+            cause,
+            why,
+            deadline,
+        };
+        match said.phase {
+            Phase::Finished => None,
+            Phase::Unheard => deadlines.first_word(worker).map(|deadline| {
+                alarm(
+                    said.heard,
+                    deadline,
+                    Cause::Silent,
+                    "has not said a word since it began, and might have",
+                )
+            }),
+            Phase::Failed => {
+                let grace = deadlines.kind.error_grace;
+                Some(alarm(
+                    said.heard,
+                    grace,
+                    Cause::Error,
+                    "reported an error and did not go on",
+                ))
+            }
+            Phase::Interrupted => {
+                let deadline = deadlines.kind.interrupted_deadline;
+                Some(alarm(
+                    said.heard,
+                    deadline,
+                    Cause::Interrupted,
+                    "was interrupted though nobody demanded it, and did not come back",
+                ))
+            }
+            Phase::Working => {
+                let silent = deadlines
+                    .silent
+                    .map(|deadline| alarm(said.heard, deadline, Cause::Silent, "said nothing"));
+                let stall = deadlines
+                    .kind
+                    .stall_deadline
+                    .filter(|_| said.records.is_some());
+                let stalled = stall.map(|deadline| {
+                    alarm(
+                        said.progressed,
+                        deadline,
+                        Cause::Stalled,
+                        "wrote no more records",
+                    )
+                });
+                silent
+                    .into_iter()
+                    .chain(stalled)
+                    .min_by_key(|alarm| alarm.due)
+            }
+        }
+    }
+}
+
+/// The deadlines of a kind, with those that people set on the Job.
+struct Deadlines<'a> {
+    kind: &'a Kind,
+    start: Option<Span>,
+    silent: Option<Span>,
+}
+
+impl<'a> Deadlines<'a> {
+    fn of(kind: &'a Kind, job: Option<&Job>) -> Self {
+        let notes = job.and_then(|job| job.notes.as_deref());
+        let set = |note: fn(&Notes) -> Option<Span>| notes.and_then(note);
+        Self {
+            kind,
+            start: set(|notes| notes.start_deadline).or(kind.start_deadline),
+            silent: set(|notes| notes.silent_deadline).or(kind.silent_deadline),
+        }
+    }
+
+    /// A successor is listened for in any case; another worker only if the policy says how long it may take.
+    fn first_word(&self, worker: &Worker) -> Option<Span> {
+        match worker.course {
+            Course::Healed => self.start.or(self.silent),
+            _ => self.start,
+        }
+    }
+}

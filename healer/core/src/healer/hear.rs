@@ -1,0 +1,294 @@
+//! What workers say, and what people demand.
+
+use super::{Action, Healer, Outcome, Role};
+use crate::{
+    Fingerprint, Moment,
+    decision::Verdict,
+    job::Name,
+    policy::Cause,
+    telemetry::{Command, Demand, Report, Status, target},
+    worker::{Course, Phase, Place, Said, Suspicion, Worker},
+    workers::WorkerId,
+};
+
+/// What a word means for the course of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    /// It may be the predecessor's, or says nothing new.
+    Nothing,
+    /// A new run has begun, or the work is done: whatever it was, it is over.
+    Over,
+    /// It goes on. Has it got further?
+    GoesOn {
+        further: bool,
+    },
+    Failed,
+    Interrupted,
+}
+
+impl Healer {
+    pub(super) fn hear(
+        &mut self,
+        report: &Report<'_>,
+        place: Place,
+        appended: Option<Moment>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        self.tally.stamps_in_ms += u64::from(report.stamp_in_ms);
+        let id = self.known_or_new(report, now);
+        let circumstances = Circumstances {
+            now,
+            settled: self.sight.events_through(),
+            long_ago: now.minus(self.policy.sight.recovery_grace.duration()),
+            graceful: self.grants_grace(id),
+        };
+        let caught_up = self.sight.caught_up();
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        let before = worker.said.phase;
+        let meaning = understand(&mut worker.said, report, &circumstances);
+        if meaning == Meaning::Nothing {
+            self.tally.stale += u64::from(!matches!(report.status, Status::Pong | Status::OfQueue));
+            return;
+        }
+        let live = caught_up && !worker.jobs.is_empty();
+        let said = &mut worker.said;
+        (said.heard, said.place, said.appended, said.live) = (now, Some(place), appended, live);
+        let (changed, timeless) = (said.phase != before, worker.timer.is_none());
+        if changed || timeless {
+            self.schedule(id);
+        }
+        self.follow_up(id, meaning, report, now, out);
+    }
+
+    fn known_or_new(&mut self, report: &Report<'_>, now: Moment) -> WorkerId {
+        if let Some(id) = self.workers.find(&report.queue, &report.producer) {
+            return id;
+        }
+        let name = Name {
+            queue: (&*report.queue).into(),
+            producer: (&*report.producer).into(),
+        };
+        self.meet(name, now)
+    }
+
+    /// Remembers a worker that is not known yet.
+    pub(super) fn meet(&mut self, name: Name, now: Moment) -> WorkerId {
+        let kind = self.policy.kind(target(&name.producer));
+        let kind = kind.and_then(|index| u16::try_from(index).ok());
+        self.workers.add(name, kind, now)
+    }
+
+    fn follow_up(
+        &mut self,
+        id: WorkerId,
+        meaning: Meaning,
+        report: &Report<'_>,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        if self.role != Role::Armed {
+            return;
+        }
+        match meaning {
+            Meaning::Nothing => {}
+            Meaning::Over => self.clear(id, report.status == Status::Started, |_| true, now, out),
+            Meaning::GoesOn { further } => {
+                let graceful = self.grants_grace(id);
+                let clears = |cause| match cause {
+                    Cause::Silent | Cause::Interrupted => true,
+                    Cause::Stalled => further,
+                    Cause::Error => graceful,
+                };
+                self.clear(id, false, clears, now, out);
+            }
+            Meaning::Failed => self.failed(id, report.message.as_deref(), now, out),
+            Meaning::Interrupted => self.interrupted(id, now, out),
+        }
+    }
+
+    fn grants_grace(&self, id: WorkerId) -> bool {
+        let kind = self.workers.get(id).and_then(|worker| self.kind(worker));
+        kind.is_some_and(|kind| !kind.error_grace.duration().is_zero())
+    }
+
+    /// The worker has been heard to be well: what stood against it for such a cause falls.
+    fn clear(
+        &mut self,
+        id: WorkerId,
+        begins: bool,
+        clears: impl Fn(Cause) -> bool,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        let outcome = match &mut worker.course {
+            Course::Well => return,
+            Course::Healed => Outcome::Healed,
+            Course::Suspected(suspicion) | Course::LeftAlone(suspicion)
+                if clears(suspicion.cause) =>
+            {
+                Outcome::Recovered
+            }
+            Course::Healing(healing) => {
+                // After the deletion it is the successor that speaks.
+                if healing.deleted {
+                    healing.restarted |= begins;
+                } else {
+                    healing.recovered |= clears(healing.suspicion.cause);
+                }
+                return;
+            }
+            Course::Suspected(_) | Course::LeftAlone(_) => return,
+        };
+        let name = worker.name.clone();
+        self.set_course(id, Course::Well);
+        out.push(Action::Ended {
+            at: now,
+            name,
+            outcome,
+        });
+    }
+
+    fn failed(&mut self, id: WorkerId, message: Option<&str>, now: Moment, out: &mut Vec<Action>) {
+        let grace = self.workers.get(id).and_then(|worker| self.kind(worker));
+        if grace.is_some_and(|kind| !kind.error_grace.duration().is_zero()) {
+            return; // The deadline says when it has had its time.
+        }
+        let why = told(message);
+        self.suspect(id, Cause::Error, why, now, out);
+    }
+
+    fn interrupted(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        if matches!(worker.course, Course::Well | Course::Healed)
+            && self.workers.is_stopped(&worker.name.queue)
+        {
+            self.veto(id, Cause::Interrupted, now, out);
+        }
+    }
+
+    fn veto(&mut self, id: WorkerId, cause: Cause, now: Moment, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        let why = "its queue was stopped on queue-control: it is meant to end".to_owned();
+        let suspicion = Suspicion::new(cause, why.clone(), None, now);
+        out.push(self.decision(worker, &suspicion, Verdict::Veto, why, now));
+        self.set_course(id, Course::LeftAlone(Box::new(suspicion)));
+    }
+
+    /// What people demand of a queue.
+    pub(super) fn obey(&mut self, command: &Command<'_>, now: Moment, out: &mut Vec<Action>) {
+        match command.demand {
+            Demand::Other => {}
+            Demand::Start => self.workers.stop(&command.queue, false),
+            Demand::Stop => {
+                self.workers.stop(&command.queue, true);
+                self.veto_interrupted(&command.queue, now, out);
+            }
+        }
+    }
+
+    /// Those who obeyed before we heard the demand.
+    fn veto_interrupted(&mut self, queue: &str, now: Moment, out: &mut Vec<Action>) {
+        if self.role != Role::Armed {
+            return;
+        }
+        let obeyed = |worker: &&Worker| {
+            worker.said.phase == Phase::Interrupted && matches!(worker.course, Course::Well)
+        };
+        let names: Vec<_> = self
+            .workers
+            .of_queue(queue)
+            .filter(obeyed)
+            .map(|worker| worker.name.clone())
+            .collect();
+        for name in names {
+            if let Some(id) = self.workers.find(&name.queue, &name.producer) {
+                self.veto(id, Cause::Interrupted, now, out);
+            }
+        }
+    }
+}
+
+/// What one must know to understand a word.
+struct Circumstances {
+    now: Moment,
+    /// All that was said before has been heard.
+    settled: Option<Moment>,
+    /// A last word from before then can't be one that overtook this one.
+    long_ago: Moment,
+    /// After an error the worker may go on by itself.
+    graceful: bool,
+}
+
+/// Takes a word into what a worker has said.
+fn understand(said: &mut Said, report: &Report<'_>, circumstances: &Circumstances) -> Meaning {
+    let settled = circumstances.settled;
+    let unsettled = said
+        .settling
+        .is_some_and(|since| settled.is_none_or(|settled| settled < since));
+    match report.status {
+        Status::OfQueue => Meaning::Nothing,
+        Status::Started => {
+            (said.settling, said.phase, said.error) = (None, Phase::Working, None);
+            (said.records, said.progressed) = (report.records, circumstances.now);
+            Meaning::Over
+        }
+        _ if unsettled => Meaning::Nothing,
+        Status::Pong if said.phase == Phase::Working => Meaning::GoesOn { further: false },
+        Status::Pong => Meaning::Nothing,
+        Status::Loading => go_on(said, report, circumstances),
+        // After a predecessor only `started` or `loading` show that the successor speaks.
+        _ if said.settling.is_some() => Meaning::Nothing,
+        Status::Finished => {
+            said.phase = Phase::Finished;
+            Meaning::Over
+        }
+        Status::Error => {
+            said.phase = Phase::Failed;
+            said.error = report.message.as_deref().map(Fingerprint::of);
+            Meaning::Failed
+        }
+        Status::Interrupted if said.phase == Phase::Failed => Meaning::Nothing,
+        Status::Interrupted => {
+            said.phase = Phase::Interrupted;
+            Meaning::Interrupted
+        }
+    }
+}
+
+fn go_on(said: &mut Said, report: &Report<'_>, circumstances: &Circumstances) -> Meaning {
+    // A word that was overtaken by `finished` on another partition is no new beginning.
+    if said.phase == Phase::Finished && said.heard > circumstances.long_ago {
+        return Meaning::Nothing;
+    }
+    let further = report.records > said.records;
+    if further || said.phase != Phase::Working {
+        said.progressed = circumstances.now;
+    }
+    said.records = said.records.max(report.records);
+    said.settling = None;
+    if said.phase != Phase::Failed || circumstances.graceful {
+        said.phase = Phase::Working;
+    }
+    Meaning::GoesOn { further }
+}
+
+/// The worker's own words for its error, at a length that an annotation bears.
+fn told(message: Option<&str>) -> String {
+    match message {
+        Some(message) if !message.trim().is_empty() => {
+            let beginning: String = message.trim().chars().take(300).collect();
+            format!("it reported an error: {beginning}")
+        }
+        _ => "it reported an error, and not which".to_owned(),
+    }
+}

@@ -1,0 +1,285 @@
+//! Carrying a replacement through, pass by pass.
+
+use std::time::Duration;
+
+use super::{Action, Healer, Outcome, spell};
+use crate::{
+    Moment,
+    decision::Verdict,
+    replace::{End, Passed, Replacement, Trouble, Veto},
+    worker::{Course, Healing, Phase, Said, Suspicion, Worker},
+    workers::WorkerId,
+};
+
+/// How soon one looks again whether old pods are gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// After so many looks in vain it is done less often.
+const PATIENT_AFTER: u32 = 100;
+
+/// The longest wait after the cluster did not do as asked.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// The wait after it refused: a quota or a right is not given in seconds.
+const AFTER_REFUSAL: Duration = Duration::from_secs(30);
+
+/// People are told about a replacement that takes longer.
+const LONG: Duration = Duration::from_secs(60);
+
+impl Healer {
+    /// Asks for the passes that are due.
+    pub(super) fn pursue(&mut self, now: Moment, out: &mut Vec<Action>) {
+        for id in self.healing.clone() {
+            let Some(veto) = self.workers.get(id).map(|worker| self.veto_of(worker)) else {
+                continue;
+            };
+            let Some(healing) = self.healing_mut(id) else {
+                continue;
+            };
+            if !healing.passing && healing.next <= now {
+                healing.passing = true;
+                let replacement = Box::new(healing.replacement.clone());
+                out.push(Action::Pass {
+                    worker: id,
+                    replacement,
+                    veto,
+                });
+            }
+        }
+    }
+
+    fn veto_of(&self, worker: &Worker) -> Option<Veto> {
+        let Course::Healing(healing) = &worker.course else {
+            return None;
+        };
+        if self.workers.is_stopped(&worker.name.queue) {
+            Some(Veto::Stopped)
+        } else if healing.recovered {
+            Some(Veto::Recovered)
+        } else {
+            self.policy.paused.then_some(Veto::Paused)
+        }
+    }
+
+    /// Takes up a replacement that another healer, or an earlier life of this one, began.
+    pub(super) fn resume(&mut self, id: WorkerId, now: Moment) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        if matches!(worker.course, Course::Healing(_)) {
+            return;
+        }
+        let Some(successor) = worker.jobs.waiting_successor() else {
+            return;
+        };
+        let kind = self.kind(worker);
+        let fencing = kind.map(|kind| kind.fencing).unwrap_or_default();
+        let parallel = kind.is_some_and(|kind| kind.parallel_jobs);
+        let Some(replacement) = Replacement::resumed(&worker.name, successor, fencing, parallel)
+        else {
+            return;
+        };
+        let error = replacement.heals.last().and_then(|heal| heal.error);
+        let suspicion = Suspicion::new(replacement.cause, replacement.why.to_string(), error, now);
+        let mut healing = Healing::new(suspicion, replacement, now);
+        healing.created = true;
+        self.set_course(id, Course::Healing(Box::new(healing)));
+        self.healing.push(id);
+    }
+
+    /// A pass has ended.
+    pub(super) fn passed(
+        &mut self,
+        id: WorkerId,
+        passed: Passed,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(healing) = self.healing_mut(id) else {
+            return;
+        };
+        healing.passing = false;
+        match passed {
+            Passed::Created => healing.advance(now, |healing| healing.created = true),
+            Passed::Deleted => healing.advance(now, |healing| healing.deleted = true),
+            Passed::Waits(wait) => {
+                healing.deleted |= wait.is_for_the_old();
+                healing.idle += 1;
+                let patient = healing.idle > PATIENT_AFTER;
+                healing.next = now.plus(if patient { LOOK_AGAIN * 10 } else { LOOK_AGAIN });
+                self.tell_if_long(id, &wait.to_string(), now, out);
+            }
+            Passed::Troubled(trouble) => self.troubled(id, &trouble, now, out),
+            Passed::Over(end) => self.over(id, end, now, out),
+        }
+        self.pursue(now, out);
+    }
+
+    fn troubled(&mut self, id: WorkerId, trouble: &Trouble, now: Moment, out: &mut Vec<Action>) {
+        let Some(healing) = self.healing_mut(id) else {
+            return;
+        };
+        healing.idle += 1;
+        match trouble {
+            Trouble::Conflict(_) => healing.next = now.plus(backoff(healing.idle, LOOK_AGAIN / 4)),
+            Trouble::Busy { after, .. } => {
+                let wait = backoff(healing.idle, LOOK_AGAIN);
+                healing.next =
+                    now.plus(after.map_or(wait, |after| after.clamp(wait, LONGEST_WAIT * 6)));
+            }
+            Trouble::Denied(_) => healing.next = now.plus(AFTER_REFUSAL),
+        }
+        match trouble {
+            Trouble::Denied(why) => self.denied(id, why, now, out),
+            Trouble::Conflict(why) | Trouble::Busy { why, .. } => {
+                self.tell_if_long(
+                    id,
+                    &format!("the API server does not do as asked: {why}"),
+                    now,
+                    out,
+                );
+            }
+        }
+    }
+
+    /// The cluster refuses. If nothing has been done yet, others have their turn first.
+    fn denied(&mut self, id: WorkerId, why: &str, now: Moment, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        let Course::Healing(healing) = &worker.course else {
+            return;
+        };
+        let mut suspicion = healing.suspicion.clone();
+        let (begun, told) = (healing.created || healing.deleted, healing.told);
+        if !told {
+            let why = format!("the cluster refuses, and is asked again: {why}");
+            out.push(self.decision(worker, &suspicion, Verdict::Suppress, why, now));
+        }
+        if begun {
+            if let Some(healing) = self.healing_mut(id) {
+                healing.told = true;
+            }
+            return;
+        }
+        suspicion.not_before = now.plus(AFTER_REFUSAL);
+        self.healing.retain(|other| *other != id);
+        self.set_course(id, Course::Suspected(Box::new(suspicion)));
+        self.suspected.push(id);
+    }
+
+    fn tell_if_long(&mut self, id: WorkerId, what: &str, now: Moment, out: &mut Vec<Action>) {
+        let Some(healing) = self.healing_mut(id) else {
+            return;
+        };
+        let taken = now.since(healing.begun);
+        if healing.told || taken < LONG {
+            return;
+        }
+        healing.told = true;
+        let suspicion = healing.suspicion.clone();
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        let why = format!("its replacement has taken {} so far: {what}", spell(taken));
+        out.push(self.decision(worker, &suspicion, Verdict::Observe, why, now));
+    }
+
+    /// A replacement has ended, one way or another.
+    fn over(&mut self, id: WorkerId, end: End, now: Moment, out: &mut Vec<Action>) {
+        self.healing.retain(|other| *other != id);
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        let Course::Healing(healing) = std::mem::take(&mut worker.course) else {
+            return;
+        };
+        let name = worker.name.clone();
+        out.push(Action::Ended {
+            at: now,
+            name,
+            outcome: Outcome::Replacement(end.clone()),
+        });
+        let suspicion = Box::new(healing.suspicion);
+        match end {
+            End::Released if healing.restarted => {}
+            End::Released => {
+                worker.said = Said::nothing_after_another(now);
+                worker.course = Course::Healed;
+            }
+            End::Completed => worker.said.phase = Phase::Finished,
+            End::Gone | End::Vetoed(Veto::Recovered) => {}
+            End::Overtaken => worker.said = Said::nothing_after_another(now),
+            End::Vetoed(Veto::Paused) => {
+                worker.course = Course::Suspected(suspicion);
+                self.suspected.push(id);
+            }
+            End::Vetoed(Veto::Stopped) => self.leave(
+                id,
+                suspicion,
+                Verdict::Veto,
+                Veto::Stopped.words(),
+                now,
+                out,
+            ),
+            End::Refused(refusal) => self.leave(
+                id,
+                suspicion,
+                Verdict::Observe,
+                &refusal.to_string(),
+                now,
+                out,
+            ),
+            End::NameTaken => {
+                let why = "another Job has the name that its successor should have";
+                self.leave(id, suspicion, Verdict::Suppress, why, now, out);
+            }
+        }
+        self.schedule(id);
+    }
+
+    fn leave(
+        &mut self,
+        id: WorkerId,
+        suspicion: Box<Suspicion>,
+        verdict: Verdict,
+        why: &str,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        let why = format!("{}, but {why}", suspicion.why);
+        out.push(self.decision(worker, &suspicion, verdict, why, now));
+        self.set_course(id, Course::LeftAlone(suspicion));
+    }
+
+    pub(super) fn healing_mut(&mut self, id: WorkerId) -> Option<&mut Healing> {
+        match &mut self.workers.get_mut(id)?.course {
+            Course::Healing(healing) => Some(healing),
+            Course::Well | Course::Suspected(_) | Course::Healed | Course::LeftAlone(_) => None,
+        }
+    }
+
+    /// Gives a worker's course another turn, and listens for it again if nothing stands against it.
+    pub(super) fn set_course(&mut self, id: WorkerId, course: Course) {
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.course = course;
+        }
+        self.schedule(id);
+    }
+}
+
+impl Healing {
+    fn advance(&mut self, now: Moment, note: impl FnOnce(&mut Self)) {
+        note(self);
+        (self.idle, self.next) = (0, now);
+    }
+}
+
+/// Doubles with every failure in a row.
+fn backoff(failures: u32, first: Duration) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    first.saturating_mul(1 << doublings).min(LONGEST_WAIT)
+}

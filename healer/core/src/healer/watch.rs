@@ -1,0 +1,119 @@
+//! What the cluster shows of workers' Jobs.
+
+use super::{Action, Healer, Outcome, Role};
+use crate::{
+    Moment,
+    job::{Job, Name, State},
+    policy::Cause,
+    worker::{Course, Incumbent, Phase, Said},
+    workers::WorkerId,
+};
+
+impl Healer {
+    /// A Job is there, or has changed.
+    pub(super) fn job(&mut self, name: Name, job: Job, now: Moment, out: &mut Vec<Action>) {
+        let owner = self.workers.owner(&job.uid);
+        let id = owner
+            .or_else(|| self.workers.find(&name.queue, &name.producer))
+            .unwrap_or_else(|| self.meet(name, now));
+        self.workers.own(&job.uid, id);
+        if let Some(worker) = self.workers.get_mut(id) {
+            worker.jobs.put(job);
+        }
+        self.seat_changed(id, now);
+        self.react(id, now, out);
+    }
+
+    /// A Job is there no more.
+    pub(super) fn job_gone(&mut self, uid: &str, now: Moment, out: &mut Vec<Action>) {
+        let Some(id) = self.workers.owner(uid) else {
+            return;
+        };
+        self.workers.disown(uid);
+        self.seat_changed(id, now);
+        self.react(id, now, out);
+    }
+
+    /// Another Job than before may count now, and with it another incarnation of the worker speaks.
+    fn seat_changed(&mut self, id: WorkerId, now: Moment) {
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        let Incumbent::One(job) = worker.jobs.incumbent() else {
+            return;
+        };
+        if worker.seat.as_ref() == Some(&job.uid) {
+            return;
+        }
+        let uid = job.uid.clone();
+        let first = worker.seat.replace(uid).is_none();
+        if first || matches!(worker.course, Course::Healing(_) | Course::Healed) {
+            return;
+        }
+        // Its `started` may have been heard before we were told of its Job.
+        if worker.said.phase == Phase::Working {
+            worker.said.heard = now;
+        } else {
+            worker.said = Said::nothing_after_another(now);
+        }
+        self.set_course(id, Course::Well);
+    }
+
+    /// What follows from a worker's Jobs.
+    pub(super) fn react(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        let incumbent = worker.jobs.incumbent().one();
+        let failure = incumbent
+            .filter(|job| job.state == State::Failed)
+            .map(failure);
+        let complete = incumbent.is_some_and(|job| job.state == State::Complete);
+        let waiting = worker.jobs.waiting_successor().is_some();
+        let vacant = worker.jobs.incumbent() == Incumbent::Nobody && !self.imagines_jobs;
+        let ends_trouble = matches!(
+            worker.course,
+            Course::Suspected(_) | Course::LeftAlone(_) | Course::Healed
+        );
+        if complete {
+            worker.said.phase = Phase::Finished;
+        }
+        if (complete || vacant) && ends_trouble {
+            let name = worker.name.clone();
+            out.push(Action::Ended {
+                at: now,
+                name,
+                outcome: Outcome::Recovered,
+            });
+            self.set_course(id, Course::Well);
+        }
+        if self.role == Role::Armed {
+            if waiting {
+                self.resume(id, now);
+            } else if let Some(why) = failure {
+                self.job_failed(id, why, now, out);
+            }
+        }
+        self.schedule(id);
+    }
+
+    /// The Job has failed for good: no pod of its will say so.
+    fn job_failed(&mut self, id: WorkerId, why: String, now: Moment, out: &mut Vec<Action>) {
+        let done = |phase| phase == Phase::Finished;
+        if self
+            .workers
+            .get(id)
+            .is_some_and(|worker| !done(worker.said.phase))
+        {
+            self.suspect(id, Cause::Error, why, now, out);
+        }
+    }
+}
+
+fn failure(job: &Job) -> String {
+    let reason = job
+        .notes
+        .as_ref()
+        .and_then(|notes| notes.failure.as_deref());
+    format!("its Job failed ({})", reason.unwrap_or("no reason given"))
+}

@@ -1,0 +1,244 @@
+//! What is remembered of one worker: some 300 bytes, most of them names.
+
+use crate::{
+    Fingerprint, Moment,
+    job::{Job, Name, State},
+    policy::Cause,
+    replace::Replacement,
+};
+
+/// One worker, whichever Job runs it.
+#[derive(Clone, Debug)]
+pub(crate) struct Worker {
+    pub(crate) name: Name,
+    /// Index of its kind in the policy; none if the policy does not name it.
+    pub(crate) kind: Option<u16>,
+    pub(crate) said: Said,
+    pub(crate) jobs: Jobs,
+    pub(crate) course: Course,
+    /// The Job that counted last: one with another uid is another incarnation.
+    pub(crate) seat: Option<Box<str>>,
+    /// When it comes up next; an older entry of the wheel means nothing.
+    pub(crate) timer: Option<Moment>,
+}
+
+/// What the present incarnation has said, or could have said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) phase: Phase,
+    /// When it was last heard, or began to be listened to; on our clock.
+    pub(crate) heard: Moment,
+    /// When `records` last grew.
+    pub(crate) progressed: Moment,
+    pub(crate) records: Option<u64>,
+    /// Where its last word stands in the topic.
+    pub(crate) place: Option<Place>,
+    /// When the last word was written, by a broker's clock; none if by the producer's.
+    pub(crate) appended: Option<Moment>,
+    /// Words other than `started` may still be its predecessor's, until all that was said before this has been heard.
+    pub(crate) settling: Option<Moment>,
+    /// It took the place of another one, whose late words must not be taken for its own.
+    pub(crate) succeeds: bool,
+    /// The last word was heard as it was said, and not read again later.
+    pub(crate) live: bool,
+    pub(crate) error: Option<Fingerprint>,
+}
+
+/// Where a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Partition of `queue-events`.
+    pub partition: i32,
+    /// Offset in it.
+    pub offset: i64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Unheard,
+    Working,
+    Finished,
+    Failed,
+    Interrupted,
+}
+
+impl Said {
+    pub(crate) const fn nothing(since: Moment) -> Self {
+        Self {
+            phase: Phase::Unheard,
+            heard: since,
+            progressed: since,
+            records: None,
+            place: None,
+            appended: None,
+            settling: None,
+            succeeds: false,
+            live: false,
+            error: None,
+        }
+    }
+
+    /// Of a worker that has taken the place of another one.
+    pub(crate) const fn nothing_after_another(since: Moment) -> Self {
+        Self {
+            settling: Some(since),
+            succeeds: true,
+            ..Self::nothing(since)
+        }
+    }
+}
+
+/// How things stand with a worker.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Course {
+    #[default]
+    Well,
+    /// There is reason to replace it; nothing has been done.
+    Suspected(Box<Suspicion>),
+    /// It is being replaced.
+    Healing(Box<Healing>),
+    /// Its successor runs and has not been heard yet.
+    Healed,
+    /// There is reason to replace it, and nothing will be done until something changes.
+    LeftAlone(Box<Suspicion>),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Suspicion {
+    pub(crate) cause: Cause,
+    pub(crate) since: Moment,
+    pub(crate) why: String,
+    pub(crate) error: Option<Fingerprint>,
+    /// Why it has to wait, as it was last told.
+    pub(crate) told: Option<Hold>,
+    /// The cluster refused: not again before then.
+    pub(crate) not_before: Moment,
+}
+
+impl Suspicion {
+    pub(crate) const fn new(
+        cause: Cause,
+        why: String,
+        error: Option<Fingerprint>,
+        now: Moment,
+    ) -> Self {
+        Self {
+            cause,
+            since: now,
+            why,
+            error,
+            told: None,
+            not_before: now,
+        }
+    }
+}
+
+/// Why a replacement has to wait. Each is told once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Paused,
+    Storm,
+    Rate,
+    InFlight,
+    Backoff,
+    Exhausted,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Healing {
+    pub(crate) suspicion: Suspicion,
+    pub(crate) replacement: Replacement,
+    /// The successor was created.
+    pub(crate) created: bool,
+    /// The deletion of the old Job was asked for.
+    pub(crate) deleted: bool,
+    /// A pass is under way.
+    pub(crate) passing: bool,
+    pub(crate) next: Moment,
+    /// Passes in a row that changed nothing.
+    pub(crate) idle: u32,
+    pub(crate) recovered: bool,
+    /// Somebody said `started` after the old Job's deletion: the successor.
+    pub(crate) restarted: bool,
+    pub(crate) begun: Moment,
+    /// That it takes long has been told.
+    pub(crate) told: bool,
+}
+
+impl Healing {
+    pub(crate) fn new(suspicion: Suspicion, replacement: Replacement, now: Moment) -> Self {
+        Self {
+            suspicion,
+            replacement,
+            created: false,
+            deleted: false,
+            restarted: false,
+            begun: now,
+            passing: false,
+            next: now,
+            idle: 0,
+            recovered: false,
+            told: false,
+        }
+    }
+}
+
+/// The Jobs that claim to be a worker's. Nearly always one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Jobs(Vec<Job>);
+
+/// Which of a worker's Jobs counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Incumbent<'a> {
+    Nobody,
+    One(&'a Job),
+    /// More than one runs, and nobody can say whose words are whose.
+    Rivals(&'a Job, &'a Job),
+}
+
+impl Jobs {
+    /// Notes a Job as it is now.
+    pub(crate) fn put(&mut self, job: Job) {
+        match self.0.iter_mut().find(|known| known.uid == job.uid) {
+            Some(known) => *known = job,
+            None => self.0.push(job),
+        }
+    }
+
+    pub(crate) fn remove(&mut self, uid: &str) {
+        self.0.retain(|job| &*job.uid != uid);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The Job that waits to take the worker's place.
+    pub(crate) fn waiting_successor(&self) -> Option<&Job> {
+        self.0.iter().find(|job| job.is_waiting_successor())
+    }
+
+    /// The Job that runs, else the one that was suspended by others, else the one that ended last.
+    pub(crate) fn incumbent(&self) -> Incumbent<'_> {
+        let mut active = self.0.iter().filter(|job| job.state == State::Active);
+        match (active.next(), active.next()) {
+            (Some(one), Some(other)) => Incumbent::Rivals(one, other),
+            (Some(one), None) => Incumbent::One(one),
+            (None, _) => self.at_rest().map_or(Incumbent::Nobody, Incumbent::One),
+        }
+    }
+
+    fn at_rest(&self) -> Option<&Job> {
+        let resting = self.0.iter().filter(|job| !job.is_waiting_successor());
+        resting.max_by_key(|job| job.since)
+    }
+}
+
+impl<'a> Incumbent<'a> {
+    pub(crate) const fn one(self) -> Option<&'a Job> {
+        match self {
+            Self::One(job) => Some(job),
+            Self::Nobody | Self::Rivals(..) => None,
+        }
+    }
+}

@@ -1,0 +1,310 @@
+//! All workers that are known: found by name, counted, and bounded in number.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    hash::{BuildHasher, RandomState},
+};
+
+use hashbrown::HashTable;
+
+use crate::{
+    Moment,
+    job::Name,
+    worker::{Course, Jobs, Said, Worker},
+};
+
+/// Producers without a Job are normal (a Pod, a Deployment, a typo). More than so many are not remembered.
+const MAX_STRANGERS: usize = 50_000;
+
+/// Queues whose `stop` is remembered although none of their workers is known.
+const MAX_STRANGE_QUEUES: usize = 50_000;
+
+/// A worker, as long as it is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId {
+    index: u32,
+    generation: u32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Workers {
+    slots: Vec<Slot>,
+    free: Vec<u32>,
+    by_producer: HashTable<u32>,
+    by_job: HashMap<Box<str>, WorkerId>,
+    queues: HashMap<Box<str>, Queue>,
+    strangers: VecDeque<WorkerId>,
+    strange_queues: VecDeque<Box<str>>,
+    hasher: RandomState,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    generation: u32,
+    worker: Option<Worker>,
+}
+
+/// What is known of a queue.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    workers: Vec<u32>,
+    /// People demanded that it stops, and have not demanded that it starts since.
+    stopped: bool,
+}
+
+impl Workers {
+    pub(crate) fn get(&self, id: WorkerId) -> Option<&Worker> {
+        let slot = self.slots.get(index_of(id.index))?;
+        slot.worker
+            .as_ref()
+            .filter(|_| slot.generation == id.generation)
+    }
+
+    pub(crate) fn get_mut(&mut self, id: WorkerId) -> Option<&mut Worker> {
+        let slot = self.slots.get_mut(index_of(id.index))?;
+        let same = slot.generation == id.generation;
+        slot.worker.as_mut().filter(|_| same)
+    }
+
+    /// The worker of that name. A name without a queue stands for the only worker with that producer.
+    pub(crate) fn find(&self, queue: &str, producer: &str) -> Option<WorkerId> {
+        let hash = self.hasher.hash_one(producer);
+        let mut vague = None;
+        for &index in self.by_producer.iter_hash(hash) {
+            let Some(id) = self.id(index) else { continue };
+            let Some(worker) = self.get(id) else { continue };
+            if &*worker.name.producer != producer {
+                continue;
+            }
+            if &*worker.name.queue == queue {
+                return Some(id);
+            }
+            if queue.is_empty() || worker.name.queue.is_empty() {
+                vague = match vague {
+                    None => Some(Some(id)),
+                    Some(_) => Some(None),
+                };
+            }
+        }
+        vague.flatten()
+    }
+
+    /// Remembers a worker, which must not be known yet.
+    pub(crate) fn add(&mut self, name: Name, kind: Option<u16>, now: Moment) -> WorkerId {
+        let hash = self.hasher.hash_one(&*name.producer);
+        let queue = name.queue.clone();
+        let id = self.fill(Worker {
+            name,
+            kind,
+            said: Said::nothing(now),
+            jobs: Jobs::default(),
+            course: Course::default(),
+            seat: None,
+            timer: None,
+        });
+        let Self {
+            slots,
+            hasher,
+            by_producer,
+            ..
+        } = self;
+        by_producer.insert_unique(hash, id.index, |&index| rehash(slots, hasher, index));
+        self.queues.entry(queue).or_default().workers.push(id.index);
+        self.strangers.push_back(id);
+        self.bound_strangers();
+        id
+    }
+
+    /// Whose Job that is.
+    pub(crate) fn owner(&self, job_uid: &str) -> Option<WorkerId> {
+        self.by_job.get(job_uid).copied()
+    }
+
+    /// Notes whose a Job is.
+    pub(crate) fn own(&mut self, job_uid: &str, id: WorkerId) {
+        if !self.by_job.contains_key(job_uid) {
+            self.by_job.insert(job_uid.into(), id);
+        }
+    }
+
+    /// Forgets a Job. Its worker counts as a stranger when that was its last.
+    pub(crate) fn disown(&mut self, job_uid: &str) {
+        let Some(id) = self.by_job.remove(job_uid) else {
+            return;
+        };
+        let Some(worker) = self.get_mut(id) else {
+            return;
+        };
+        worker.jobs.remove(job_uid);
+        if worker.jobs.is_empty() {
+            self.strangers.push_back(id);
+            self.bound_strangers();
+        }
+    }
+
+    /// Notes what people demand of a queue.
+    pub(crate) fn stop(&mut self, queue: &str, stopped: bool) {
+        if let Some(known) = self.queues.get_mut(queue) {
+            known.stopped = stopped;
+        } else if stopped {
+            let known = Queue {
+                workers: Vec::new(),
+                stopped,
+            };
+            self.queues.insert(queue.into(), known);
+            self.strange_queues.push_back(queue.into());
+            self.bound_queues();
+        }
+    }
+
+    pub(crate) fn is_stopped(&self, queue: &str) -> bool {
+        self.queues.get(queue).is_some_and(|queue| queue.stopped)
+    }
+
+    /// All workers of a queue.
+    pub(crate) fn of_queue<'a>(&'a self, queue: &str) -> impl Iterator<Item = &'a Worker> {
+        let indexes = self.queues.get(queue).map(|queue| &*queue.workers);
+        let slots = indexes.unwrap_or_default().iter();
+        slots.filter_map(|&index| self.slots.get(index_of(index))?.worker.as_ref())
+    }
+
+    pub(crate) fn ids(&self) -> Vec<WorkerId> {
+        let indexes = 0..u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        indexes.filter_map(|index| self.id(index)).collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Worker> {
+        self.slots.iter().filter_map(|slot| slot.worker.as_ref())
+    }
+
+    fn id(&self, index: u32) -> Option<WorkerId> {
+        let slot = self.slots.get(index_of(index))?;
+        slot.worker.as_ref()?;
+        let generation = slot.generation;
+        Some(WorkerId { index, generation })
+    }
+
+    fn fill(&mut self, worker: Worker) -> WorkerId {
+        if let Some(index) = self.free.pop()
+            && let Some(slot) = self.slots.get_mut(index_of(index))
+        {
+            slot.worker = Some(worker);
+            let generation = slot.generation;
+            return WorkerId { index, generation };
+        }
+        let index =
+            u32::try_from(self.slots.len()).expect("memory ends before four billion workers");
+        let worker = Some(worker);
+        self.slots.push(Slot {
+            generation: 0,
+            worker,
+        });
+        WorkerId {
+            index,
+            generation: 0,
+        }
+    }
+
+    fn bound_strangers(&mut self) {
+        while self.strangers.len() > MAX_STRANGERS {
+            let Some(id) = self.strangers.pop_front() else {
+                return;
+            };
+            let forgettable = |worker: &Worker| {
+                worker.jobs.is_empty() && !matches!(worker.course, Course::Healing(_))
+            };
+            if self.get(id).is_some_and(forgettable) {
+                self.forget(id);
+            }
+        }
+    }
+
+    fn bound_queues(&mut self) {
+        while self.strange_queues.len() > MAX_STRANGE_QUEUES {
+            let Some(name) = self.strange_queues.pop_front() else {
+                return;
+            };
+            if self
+                .queues
+                .get(&name)
+                .is_some_and(|queue| queue.workers.is_empty())
+            {
+                self.queues.remove(&name);
+            }
+        }
+    }
+
+    fn forget(&mut self, id: WorkerId) {
+        let Some(slot) = self.slots.get_mut(index_of(id.index)) else {
+            return;
+        };
+        let Some(worker) = slot.worker.take() else {
+            return;
+        };
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(id.index);
+        let hash = self.hasher.hash_one(&*worker.name.producer);
+        if let Ok(entry) = self
+            .by_producer
+            .find_entry(hash, |&index| index == id.index)
+        {
+            entry.remove();
+        }
+        if let Some(queue) = self.queues.get_mut(&worker.name.queue) {
+            queue.workers.retain(|&index| index != id.index);
+            if queue.workers.is_empty() && !queue.stopped {
+                self.queues.remove(&worker.name.queue);
+            }
+        }
+    }
+}
+
+fn rehash(slots: &[Slot], hasher: &RandomState, index: u32) -> u64 {
+    let worker = slots
+        .get(index_of(index))
+        .and_then(|slot| slot.worker.as_ref());
+    worker.map_or(0, |worker| hasher.hash_one(&*worker.name.producer))
+}
+
+const fn index_of(index: u32) -> usize {
+    index as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(queue: &str, producer: &str) -> Name {
+        Name {
+            queue: queue.into(),
+            producer: producer.into(),
+        }
+    }
+
+    #[test]
+    fn a_name_without_a_queue_finds_the_only_worker_of_that_producer() {
+        let mut workers = Workers::default();
+        let now = Moment::default();
+        let one = workers.add(name("q", "a"), None, now);
+        assert_eq!(workers.find("", "a"), Some(one));
+        assert_eq!(workers.find("other", "a"), None);
+        let other = workers.add(name("r", "a"), None, now);
+        assert_eq!(workers.find("", "a"), None, "there are two");
+        assert_eq!(workers.find("r", "a"), Some(other));
+    }
+
+    #[test]
+    fn strangers_are_forgotten_in_the_order_they_came() {
+        let mut workers = Workers::default();
+        let now = Moment::default();
+        let first = workers.add(name("q", "first"), None, now);
+        for index in 0..MAX_STRANGERS {
+            workers.add(name("q", &format!("p{index}")), None, now);
+        }
+        assert!(workers.get(first).is_none());
+        assert_eq!(workers.iter().count(), MAX_STRANGERS);
+        assert_eq!(workers.of_queue("q").count(), MAX_STRANGERS);
+        let again = workers.add(name("q", "first"), None, now);
+        assert_ne!(again, first);
+    }
+}
