@@ -26,6 +26,8 @@ pub mod keys {
     pub const DECIDED_AT: &str = "healer.temper.dev/decided-at";
     /// Annotation: recent replacements of the line, which budgets are counted from.
     pub const HEALS: &str = "healer.temper.dev/heals";
+    /// Annotation of a Job that was to be replaced and is not: the uid of the successor that was meant for it.
+    pub const REPRIEVED: &str = "healer.temper.dev/reprieved-from";
     /// Annotation that people set: `true`, and this Job is left alone.
     pub const IGNORE: &str = "healer.temper.dev/ignore";
     /// Annotation that people set: the telemetry id, where the environment does not show it.

@@ -12,7 +12,7 @@ mod manifest;
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 pub use self::{
     cluster::{Cluster, Phase, Pod, Trouble},
@@ -94,6 +94,14 @@ pub enum Step {
         /// `metadata.resourceVersion` as it was read.
         version: String,
     },
+    /// Note on the old Job, if it is as it was read, that this successor will not replace it. From then on nobody deletes it for its sake, and
+    /// no deletion that is already under way succeeds, because the Job is not as it was read any more.
+    Reprieve {
+        /// `metadata.resourceVersion` as it was read.
+        version: String,
+        /// The successor's uid.
+        successor: String,
+    },
     /// Come back.
     Wait(Wait),
     /// Let the successor run, if it is as it was read.
@@ -170,6 +178,8 @@ pub enum Passed {
     Created,
     /// The old Job's deletion has begun; go on at once.
     Deleted,
+    /// The old Job stays; go on at once.
+    Reprieved,
     /// Nothing was done; come back.
     Waits(Wait),
     /// It is over.
@@ -263,8 +273,14 @@ async fn try_pass<C: Cluster>(
                 .await?;
             Passed::Deleted
         }
+        Step::Reprieve { version, successor } => {
+            let note = json!({"metadata": {"annotations": {job::keys::REPRIEVED: successor}}});
+            cluster.patch(&replacement.old_name, &version, note).await?;
+            Passed::Reprieved
+        }
         Step::Release { version } => {
-            cluster.release(&name, &version).await?;
+            let run = json!({"spec": {"suspend": false}});
+            cluster.patch(&name, &version, run).await?;
             Passed::Over(End::Released)
         }
         Step::Withdraw { uid, version, end } => {
@@ -284,19 +300,23 @@ pub fn next(replacement: &Replacement, seen: &Seen, veto: Option<Veto>, now: Mom
         Successor::Foreign => Step::End(End::NameTaken),
         Successor::Deleting => Step::Wait(Wait::Name),
         Successor::None => begin(replacement, old, seen, veto),
-        Successor::Waiting(successor) => match go_on(replacement, old, seen, veto, now) {
-            Go::Withdraw(end) => Step::Withdraw {
-                uid: text(successor, "/metadata/uid")
-                    .unwrap_or_default()
-                    .to_owned(),
-                version: version(successor),
-                end,
-            },
-            Go::Release => Step::Release {
-                version: version(successor),
-            },
-            Go::Step(step) => step,
-        },
+        Successor::Waiting(successor) => {
+            match go_on(replacement, successor, old, seen, veto, now) {
+                Go::Withdraw(end) => Step::Withdraw {
+                    uid: uid(successor).to_owned(),
+                    version: version(successor),
+                    end,
+                },
+                Go::Release => Step::Release {
+                    version: version(successor),
+                },
+                Go::Reprieve(version) => Step::Reprieve {
+                    version,
+                    successor: uid(successor).to_owned(),
+                },
+                Go::Step(step) => step,
+            }
+        }
     }
 }
 
@@ -344,6 +364,7 @@ fn refused(replacement: &Replacement, job: &Value, pods: &[Pod]) -> Option<Refus
 
 enum Go {
     Withdraw(End),
+    Reprieve(String),
     Release,
     Step(Step),
 }
@@ -351,6 +372,7 @@ enum Go {
 /// The successor waits: delete the old Job, or wait for its end, or release the successor.
 fn go_on(
     replacement: &Replacement,
+    successor: &Value,
     old: Old<'_>,
     seen: &Seen,
     veto: Option<Veto>,
@@ -359,14 +381,20 @@ fn go_on(
     match (old, veto) {
         (Old::Another, _) => Go::Withdraw(End::Overtaken),
         (Old::Complete, _) => Go::Withdraw(End::Completed),
-        (_, Some(Veto::Stopped)) => Go::Withdraw(End::Vetoed(Veto::Stopped)),
-        (Old::Live(_), Some(veto)) => Go::Withdraw(End::Vetoed(veto)),
+        (Old::Live(job), veto) if is_reprieved(job, successor) => {
+            Go::Withdraw(End::Vetoed(veto.unwrap_or(Veto::Recovered)))
+        }
+        // Another healer may be about to delete it: it must be stopped before the successor goes.
+        (Old::Live(job), Some(_)) => Go::Reprieve(version(job)),
         (Old::Live(job), None) => match job::refusal(job) {
             Some(refusal) => Go::Withdraw(End::Refused(refusal)),
             None => Go::Step(Step::Delete {
                 version: version(job),
             }),
         },
+        (Old::Deleting | Old::Gone, Some(Veto::Stopped)) => {
+            Go::Withdraw(End::Vetoed(Veto::Stopped))
+        }
         // From here on there is no way back: without its successor the worker would be lost.
         (Old::Deleting, _) => Go::Step(Step::Wait(Wait::OldJob)),
         (Old::Gone, _) => match lingering(&seen.pods, replacement.fencing, now) {
@@ -434,6 +462,18 @@ impl<'a> Successor<'a> {
             State::Active | State::Complete | State::Failed => Self::Released,
         }
     }
+}
+
+/// Somebody has seen to it that this successor does not replace the Job.
+fn is_reprieved(job: &Value, successor: &Value) -> bool {
+    let from = job
+        .pointer("/metadata/annotations")
+        .and_then(|annotations| annotations.get(job::keys::REPRIEVED)?.as_str());
+    from == Some(uid(successor))
+}
+
+fn uid(job: &Value) -> &str {
+    text(job, "/metadata/uid").unwrap_or_default()
 }
 
 fn version(job: &Value) -> String {

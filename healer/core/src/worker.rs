@@ -37,8 +37,10 @@ pub(crate) struct Said {
     pub(crate) appended: Option<Moment>,
     /// Words other than `started` may still be its predecessor's, until all that was said before this has been heard.
     pub(crate) settling: Option<Moment>,
-    /// It took the place of another one, whose late words must not be taken for its own.
-    pub(crate) succeeds: bool,
+    /// It has been listened to since it began.
+    pub(crate) from_the_start: bool,
+    /// Until then another incarnation may have spoken as well, and nobody can tell whose bad news it was.
+    pub(crate) shared_until: Moment,
     /// The last word was heard as it was said, and not read again later.
     pub(crate) live: bool,
     pub(crate) error: Option<Fingerprint>,
@@ -72,7 +74,8 @@ impl Said {
             place: None,
             appended: None,
             settling: None,
-            succeeds: false,
+            from_the_start: true,
+            shared_until: Moment::from_unix_ms(0),
             live: false,
             error: None,
         }
@@ -82,7 +85,6 @@ impl Said {
     pub(crate) const fn nothing_after_another(since: Moment) -> Self {
         Self {
             settling: Some(since),
-            succeeds: true,
             ..Self::nothing(since)
         }
     }
@@ -207,6 +209,12 @@ impl Jobs {
 
     pub(crate) fn remove(&mut self, uid: &str) {
         self.0.retain(|job| &*job.uid != uid);
+    }
+
+    /// A Job that does not count any more is still on its way out.
+    pub(crate) fn somebody_leaves(&self) -> bool {
+        let leaves = |job: &Job| job.state == State::Deleting;
+        self.0.len() > 1 && self.0.iter().any(leaves)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

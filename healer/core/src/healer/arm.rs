@@ -109,6 +109,7 @@ impl Healer {
     fn listen_from(&mut self, id: WorkerId, now: Moment) {
         if let Some(worker) = self.workers.get_mut(id) {
             (worker.said.heard, worker.said.progressed) = (now, now);
+            worker.said.from_the_start = false;
         }
         self.set_course(id, Course::Well);
     }
@@ -121,7 +122,7 @@ const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(5);
 /// wrote it down after the Job began.
 fn is_of_its_job(worker: &Worker) -> bool {
     let since = worker.jobs.incumbent().one().map(|job: &Job| job.since);
-    let appended_since = |since| {
+    let appended_since = |since: Moment| {
         worker
             .said
             .appended

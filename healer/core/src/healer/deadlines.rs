@@ -103,6 +103,12 @@ impl Healer {
         !self.workers.of_queue(&worker.name.queue).any(works)
     }
 
+    /// Nothing that it said since it began can have been lost.
+    const fn was_audible(&self, worker: &Worker) -> bool {
+        let gap_since = self.sight.lit_from().since(worker.said.heard);
+        worker.said.from_the_start && gap_since.is_zero()
+    }
+
     /// The next deadline of a worker that nothing stands against.
     fn alarm(&self, worker: &Worker) -> Option<Alarm> {
         if !matches!(worker.course, Course::Well | Course::Healed) || !self.is_at_work(worker) {
@@ -118,13 +124,11 @@ impl Healer {
         };
         match said.phase {
             Phase::Finished => None,
+            // One that is not heard regularly may have spoken while nobody could hear it, and will not say it again.
+            Phase::Unheard if deadlines.silent.is_none() && !self.was_audible(worker) => None,
             Phase::Unheard => deadlines.first_word(worker).map(|deadline| {
-                alarm(
-                    said.heard,
-                    deadline,
-                    Cause::Silent,
-                    "has not said a word since it began, and might have",
-                )
+                let why = "has not said a word since it began, and might have";
+                alarm(said.heard, deadline, Cause::Silent, why)
             }),
             Phase::Failed => {
                 let grace = deadlines.kind.error_grace;

@@ -38,6 +38,10 @@ impl Healer {
         self.tally.stamps_in_ms += u64::from(report.stamp_in_ms);
         let id = self.known_or_new(report, now);
         let circumstances = Circumstances {
+            alone: !self
+                .workers
+                .get(id)
+                .is_some_and(|worker| worker.jobs.somebody_leaves()),
             now,
             settled: self.sight.events_through(),
             long_ago: now.minus(self.policy.sight.recovery_grace.duration()),
@@ -223,6 +227,8 @@ struct Circumstances {
     now: Moment,
     /// All that was said before has been heard.
     settled: Option<Moment>,
+    /// No other incarnation is on its way out.
+    alone: bool,
     /// A last word from before then can't be one that overtook this one.
     long_ago: Moment,
     /// After an error the worker may go on by itself.
@@ -235,6 +241,7 @@ fn understand(said: &mut Said, report: &Report<'_>, circumstances: &Circumstance
     let unsettled = said
         .settling
         .is_some_and(|since| settled.is_none_or(|settled| settled < since));
+    let shared = !circumstances.alone || settled.is_none_or(|settled| settled < said.shared_until);
     match report.status {
         Status::OfQueue => Meaning::Nothing,
         Status::Started => {
@@ -247,7 +254,7 @@ fn understand(said: &mut Said, report: &Report<'_>, circumstances: &Circumstance
         Status::Pong => Meaning::Nothing,
         Status::Loading => go_on(said, report, circumstances),
         // After a predecessor only `started` or `loading` show that the successor speaks.
-        _ if said.settling.is_some() => Meaning::Nothing,
+        _ if said.settling.is_some() || shared => Meaning::Nothing,
         Status::Finished => {
             said.phase = Phase::Finished;
             Meaning::Over

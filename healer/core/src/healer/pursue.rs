@@ -102,6 +102,7 @@ impl Healer {
         match passed {
             Passed::Created => healing.advance(now, |healing| healing.created = true),
             Passed::Deleted => healing.advance(now, |healing| healing.deleted = true),
+            Passed::Reprieved => healing.advance(now, |_| {}),
             Passed::Waits(wait) => {
                 healing.deleted |= wait.is_for_the_old();
                 healing.idle += 1;

@@ -1,5 +1,7 @@
 //! What the cluster shows of workers' Jobs.
 
+use std::time::Duration;
+
 use super::{Action, Healer, Outcome, Role};
 use crate::{
     Moment,
@@ -8,6 +10,9 @@ use crate::{
     worker::{Course, Incumbent, Phase, Said},
     workers::WorkerId,
 };
+
+/// Pods may outlive a Job that was deleted by others: for as long as they are given to end, which is 30 s unless somebody changes it.
+const LAST_WORDS: Duration = Duration::from_secs(45);
 
 impl Healer {
     /// A Job is there, or has changed.
@@ -30,6 +35,11 @@ impl Healer {
             return;
         };
         self.workers.disown(uid);
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.seat.as_deref() != Some(uid)
+        {
+            worker.said.shared_until = now.plus(LAST_WORDS);
+        }
         self.seat_changed(id, now);
         self.react(id, now, out);
     }
@@ -56,6 +66,7 @@ impl Healer {
         } else {
             worker.said = Said::nothing_after_another(now);
         }
+        worker.said.shared_until = now.plus(LAST_WORDS);
         self.set_course(id, Course::Well);
     }
 

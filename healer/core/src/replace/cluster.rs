@@ -25,11 +25,12 @@ pub trait Cluster {
         version: &str,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 
-    /// Sets `suspend: false` if the Job has that version.
-    fn release(
+    /// Merges `change` into a Job if it has that version.
+    fn patch(
         &self,
         name: &str,
         version: &str,
+        change: Value,
     ) -> impl Future<Output = Result<(), Trouble>> + Send;
 }
 

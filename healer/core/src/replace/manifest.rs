@@ -16,7 +16,8 @@ const OF_ONE_JOB: [&str; 4] = [
 ];
 
 /// Annotations about the old object.
-const ABOUT_THE_OLD: [&str; 2] = [
+const ABOUT_THE_OLD: [&str; 3] = [
+    keys::REPRIEVED,
     "kubectl.kubernetes.io/last-applied-configuration",
     "batch.kubernetes.io/job-tracking",
 ];

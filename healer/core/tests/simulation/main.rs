@@ -1,0 +1,83 @@
+//! A whole world in which everything goes wrong, and one thing must not: a worker lost, doubled, or blamed for our blindness.
+//!
+//! Producers, partitions with outages, a broker that still answers and no longer writes, skewed clocks, lagging and frozen healers, two of
+//! them at once, an API server that fails before and after it did what was asked, watches that fall behind, evictions, and people who stop,
+//! delete and replace Jobs by hand. The healers in it are the real core and the real protocol; only time and the world are made up.
+//!
+//! `TEMPER_SIM_RUNS=1000000 cargo test --release -p temper-healer-core --test simulation -- --nocapture` runs it at length.
+
+mod healer;
+mod kafka;
+mod kube;
+mod workers;
+mod world;
+
+use world::{Mutation, Summary, World};
+
+/// Runs with seeds from `first` on, until one breaks a law; `Ok` is what happened in all of them.
+fn run(first: u64, runs: u64, mutation: Mutation) -> Result<Summary, String> {
+    let mut all = Summary::default();
+    for seed in first..first + runs {
+        let summary = World::new(seed, mutation)
+            .live()
+            .map_err(|law| format!("seed {seed}: {law}"))?;
+        all += summary;
+    }
+    Ok(all)
+}
+
+fn runs() -> u64 {
+    std::env::var("TEMPER_SIM_RUNS").map_or(1500, |runs| {
+        runs.parse().expect("TEMPER_SIM_RUNS is a number")
+    })
+}
+
+/// One run that is named by its seed tells what happens in it.
+fn tells() -> bool {
+    seed().is_some()
+}
+
+fn seed() -> Option<u64> {
+    std::env::var("TEMPER_SIM_SEED")
+        .ok()
+        .map(|seed| seed.parse().expect("TEMPER_SIM_SEED is a number"))
+}
+
+#[test]
+fn no_worker_is_lost_doubled_or_blamed_for_our_blindness() {
+    let (first, runs) = seed().map_or((0, runs()), |seed| (seed, 1));
+    let summary = run(first, runs, Mutation::None).unwrap_or_else(|law| panic!("{law}"));
+    println!("{runs} runs: {summary:?}");
+    if runs >= 1000 {
+        assert!(
+            summary.released > 0 && summary.outages > 0 && summary.crashes > 0,
+            "the world must be eventful: {summary:?}"
+        );
+    }
+}
+
+#[track_caller]
+fn is_found_out(mutation: Mutation, law: &str) {
+    let broken = run(0, 1500, mutation).expect_err("a world without this protection breaks a law");
+    assert!(broken.contains(law), "{broken}");
+}
+
+#[test]
+fn without_the_freshness_barrier_workers_are_blamed() {
+    is_found_out(Mutation::NoBarrier, "blamed");
+}
+
+#[test]
+fn without_evidence_of_writes_workers_are_blamed() {
+    is_found_out(Mutation::NoWriteEvidence, "blamed");
+}
+
+#[test]
+fn without_a_suspended_successor_workers_are_doubled() {
+    is_found_out(Mutation::SuccessorRuns, "doubled");
+}
+
+#[test]
+fn without_deletion_in_the_foreground_old_pods_never_end_and_nobody_is_released() {
+    is_found_out(Mutation::Orphans, "unfinished");
+}
