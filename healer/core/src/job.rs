@@ -24,6 +24,8 @@ pub mod keys {
     pub const WHY: &str = "healer.temper.dev/why";
     /// Annotation: when it was decided, RFC 3339.
     pub const DECIDED_AT: &str = "healer.temper.dev/decided-at";
+    /// Annotation: the pods of the Job that is replaced, when that was begun. If it has another one later, it goes on by itself.
+    pub const OLD_PODS: &str = "healer.temper.dev/old-pods";
     /// Annotation: recent replacements of the line, which budgets are counted from.
     pub const HEALS: &str = "healer.temper.dev/heals";
     /// Annotation of a Job that was to be replaced and is not: the uid of the successor that was meant for it.
@@ -399,7 +401,7 @@ fn condition<'a>(job: &'a Value, kinds: &[&str]) -> Option<&'a Value> {
     })
 }
 
-fn annotation<'a>(job: &'a Value, key: &str) -> Option<&'a str> {
+pub(crate) fn annotation<'a>(job: &'a Value, key: &str) -> Option<&'a str> {
     job.pointer("/metadata/annotations")?.get(key)?.as_str()
 }
 

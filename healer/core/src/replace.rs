@@ -20,7 +20,7 @@ pub use self::{
 };
 use crate::{
     Moment,
-    job::{self, Heal, Job, Name, Refusal, State, text},
+    job::{self, Heal, Job, Name, Refusal, State, annotation, text},
     policy::{Cause, Fencing},
 };
 
@@ -334,7 +334,7 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
     if let Some(refusal) = refused(replacement, job, &seen.pods) {
         return Step::End(End::Refused(refusal));
     }
-    match successor(job, replacement) {
+    match successor(job, replacement, &seen.pods) {
         Ok(successor) => Step::Create(Box::new(successor)),
         Err(refusal) => Step::End(End::Refused(refusal)),
     }
@@ -386,6 +386,9 @@ fn go_on(
         }
         // Another healer may be about to delete it: it must be stopped before the successor goes.
         (Old::Live(job), Some(_)) => Go::Reprieve(version(job)),
+        (Old::Live(job), None) if has_another_pod(successor, &seen.pods) => {
+            Go::Reprieve(version(job))
+        }
         (Old::Live(job), None) => match job::refusal(job) {
             Some(refusal) => Go::Withdraw(End::Refused(refusal)),
             None => Go::Step(Step::Delete {
@@ -450,10 +453,7 @@ enum Successor<'a> {
 impl<'a> Successor<'a> {
     fn of(job: Option<&'a Value>, replacement: &Replacement) -> Self {
         let Some(job) = job else { return Self::None };
-        let replaces = job
-            .pointer("/metadata/annotations")
-            .and_then(|annotations| annotations.get(job::keys::REPLACES_UID)?.as_str());
-        if replaces != Some(&replacement.old_uid) {
+        if annotation(job, job::keys::REPLACES_UID) != Some(&replacement.old_uid) {
             return Self::Foreign;
         }
         match job::state(job) {
@@ -466,10 +466,16 @@ impl<'a> Successor<'a> {
 
 /// Somebody has seen to it that this successor does not replace the Job.
 fn is_reprieved(job: &Value, successor: &Value) -> bool {
-    let from = job
-        .pointer("/metadata/annotations")
-        .and_then(|annotations| annotations.get(job::keys::REPRIEVED)?.as_str());
-    from == Some(uid(successor))
+    annotation(job, job::keys::REPRIEVED) == Some(uid(successor))
+}
+
+/// The Job controller has started the worker again since the successor was made.
+fn has_another_pod(successor: &Value, pods: &[Pod]) -> bool {
+    let Some(known) = annotation(successor, job::keys::OLD_PODS) else {
+        return false;
+    };
+    let is_new = |pod: &Pod| !known.split(',').any(|name| name == &*pod.name);
+    pods.iter().any(is_new)
 }
 
 fn uid(job: &Value) -> &str {

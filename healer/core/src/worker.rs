@@ -85,6 +85,7 @@ impl Said {
     pub(crate) const fn nothing_after_another(since: Moment) -> Self {
         Self {
             settling: Some(since),
+            shared_until: since,
             ..Self::nothing(since)
         }
     }

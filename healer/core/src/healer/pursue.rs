@@ -6,6 +6,7 @@ use super::{Action, Healer, Outcome, spell};
 use crate::{
     Moment,
     decision::Verdict,
+    policy::Cause,
     replace::{End, Passed, Replacement, Trouble, Veto},
     worker::{Course, Healing, Phase, Said, Suspicion, Worker},
     workers::WorkerId,
@@ -29,6 +30,7 @@ const LONG: Duration = Duration::from_secs(60);
 impl Healer {
     /// Asks for the passes that are due.
     pub(super) fn pursue(&mut self, now: Moment, out: &mut Vec<Action>) {
+        let sees = !self.sight.blind(now);
         for id in self.healing.clone() {
             let Some(veto) = self.workers.get(id).map(|worker| self.veto_of(worker)) else {
                 continue;
@@ -36,7 +38,7 @@ impl Healer {
             let Some(healing) = self.healing_mut(id) else {
                 continue;
             };
-            if !healing.passing && healing.next <= now {
+            if !healing.passing && healing.next <= now && (sees || !healing.rests_on_silence()) {
                 healing.passing = true;
                 let replacement = Box::new(healing.replacement.clone());
                 out.push(Action::Pass {
@@ -203,13 +205,16 @@ impl Healer {
         });
         let suspicion = Box::new(healing.suspicion);
         match end {
-            End::Released if healing.restarted => {}
+            End::Released if healing.restarted => worker.said.shared_until = now,
             End::Released => {
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
             }
             End::Completed => worker.said.phase = Phase::Finished,
-            End::Gone | End::Vetoed(Veto::Recovered) => {}
+            End::Gone => {}
+            // If it was not heard, its Job has started it again.
+            End::Vetoed(Veto::Recovered) if worker.said.phase == Phase::Working => {}
+            End::Vetoed(Veto::Recovered) => worker.said = Said::nothing_after_another(now),
             End::Overtaken => worker.said = Said::nothing_after_another(now),
             End::Vetoed(Veto::Paused) => {
                 worker.course = Course::Suspected(suspicion);
@@ -273,6 +278,11 @@ impl Healer {
 }
 
 impl Healing {
+    /// Nothing has been deleted yet, and a word of the worker's would change everything: who can't hear must not act.
+    fn rests_on_silence(&self) -> bool {
+        !self.deleted && self.suspicion.cause != Cause::Error
+    }
+
     fn advance(&mut self, now: Moment, note: impl FnOnce(&mut Self)) {
         note(self);
         (self.idle, self.next) = (0, now);

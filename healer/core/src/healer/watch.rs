@@ -55,9 +55,8 @@ impl Healer {
         if worker.seat.as_ref() == Some(&job.uid) {
             return;
         }
-        let uid = job.uid.clone();
-        let first = worker.seat.replace(uid).is_none();
-        if first || matches!(worker.course, Course::Healing(_) | Course::Healed) {
+        let (uid, ours) = (job.uid.clone(), job.replaces().is_some());
+        if worker.seat.replace(uid).is_none() {
             return;
         }
         // Its `started` may have been heard before we were told of its Job.
@@ -66,8 +65,12 @@ impl Healer {
         } else {
             worker.said = Said::nothing_after_another(now);
         }
-        worker.said.shared_until = now.plus(LAST_WORDS);
-        self.set_course(id, Course::Well);
+        // One of ours has begun when its predecessor had ended; whose words those are that others' Jobs say, nobody knows for a while.
+        let overlap = if ours { Duration::ZERO } else { LAST_WORDS };
+        worker.said.shared_until = now.plus(overlap);
+        if !matches!(worker.course, Course::Healing(_) | Course::Healed) {
+            self.set_course(id, Course::Well);
+        }
     }
 
     /// What follows from a worker's Jobs.

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::Replacement;
+use super::{Pod, Replacement};
 use crate::job::{Refusal, keys, write_heals};
 
 /// Labels that the Job controller gives to one Job and its pods.
@@ -25,11 +25,14 @@ const ABOUT_THE_OLD: [&str; 3] = [
 /// What stays of the metadata.
 const KEPT: [&str; 4] = ["namespace", "labels", "annotations", "ownerReferences"];
 
+/// A Job with more pods is treated as if the others were new: it is left alone.
+const PODS: usize = 100;
+
 /// A longer sentence is cut: annotations of one object have 256 KiB together.
 const WHY_CHARACTERS: usize = 1000;
 
 /// The Job that takes the old one's place: suspended, under a name of its own, and saying what it replaces.
-pub fn successor(old: &Value, replacement: &Replacement) -> Result<Value, Refusal> {
+pub fn successor(old: &Value, replacement: &Replacement, pods: &[Pod]) -> Result<Value, Refusal> {
     let metadata = old.get("metadata").and_then(Value::as_object);
     let mut spec = old.get("spec").cloned().ok_or(Refusal::Malformed("spec"))?;
     let fields = spec.as_object_mut().ok_or(Refusal::Malformed("spec"))?;
@@ -46,12 +49,12 @@ pub fn successor(old: &Value, replacement: &Replacement) -> Result<Value, Refusa
     Ok(json!({
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": self::metadata(metadata.ok_or(Refusal::Malformed("metadata"))?, replacement),
+        "metadata": self::metadata(metadata.ok_or(Refusal::Malformed("metadata"))?, replacement, pods),
         "spec": spec,
     }))
 }
 
-fn metadata(old: &Map<String, Value>, replacement: &Replacement) -> Value {
+fn metadata(old: &Map<String, Value>, replacement: &Replacement, pods: &[Pod]) -> Value {
     let kept = KEPT
         .iter()
         .filter_map(|key| Some(((*key).to_owned(), old.get(*key)?.clone())));
@@ -64,6 +67,13 @@ fn metadata(old: &Map<String, Value>, replacement: &Replacement) -> Value {
         "labels",
         keys::REPLACEMENT,
         "true".to_owned(),
+    );
+    let names: Vec<_> = pods.iter().take(PODS).map(|pod| &*pod.name).collect();
+    note(
+        &mut metadata,
+        "annotations",
+        keys::OLD_PODS,
+        names.join(","),
     );
     for (key, value) in annotations(replacement) {
         note(&mut metadata, "annotations", key, value);

@@ -9,7 +9,7 @@ use std::{
 
 use fastrand::Rng;
 use temper_healer_core::{
-    Action, Event, Healer, Job, Moment, Place, Policy, Topic, Verdict, WorkerId,
+    Action, Event, Healer, Job, Moment, Place, Policy, Topic, Verdict, WorkerId, job,
     replace::{self, Passed},
     telemetry::{Command, Demand, Report},
 };
@@ -140,6 +140,13 @@ impl Replica {
     }
 
     fn tell_job(&mut self, job: &serde_json::Value, now: u64) {
+        if crate::tells() {
+            println!(
+                "{now}: watches {} {}",
+                job["metadata"]["name"],
+                job::state(job)
+            );
+        }
         let (name, job) = Job::read(job).expect("workers' Jobs are readable");
         self.step(Event::Job { name, job }, now);
     }
@@ -167,6 +174,12 @@ impl Replica {
                     stamp: None,
                     stamp_in_ms: false,
                 };
+                if crate::tells() {
+                    println!(
+                        "{now}: hears t__{worker} {status:?} of {} at {index}@{offset}",
+                        record.at
+                    );
+                }
                 let place = Place {
                     partition: i32::try_from(index).unwrap(),
                     offset,

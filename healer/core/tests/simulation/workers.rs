@@ -114,11 +114,15 @@ fn start(
     random: &mut Rng,
 ) -> Result<(), String> {
     let fate = &mut fates[worker];
-    if fate.finished_at.is_some() && !fate.by_hand {
+    let restarted = fate.ran.iter().any(|ran| ran == uid);
+    if fate.finished_at.is_some() && !fate.by_hand && !restarted {
         return Err(format!(
             "doubled: worker {worker} is started again after it had finished"
         ));
     }
+    // A pod that was evicted before its Job was complete is started again, whatever it had done.
+    fate.finished_at = None;
+    fate.ran.push(uid.to_owned());
     let other = store
         .processes
         .iter()
@@ -131,6 +135,13 @@ fn start(
             other.job_uid
         ));
     }
+    // The Job's status counts its pods: it is not as it was read before.
+    let name = store
+        .jobs
+        .values()
+        .find(|job| uid_of(job) == uid)
+        .map(name_of);
+    store.touch(&name.expect("it is this Job's pod"));
     store.next_uid += 1;
     store.processes.push(Process {
         id: store.next_uid,
@@ -138,6 +149,7 @@ fn start(
         job_uid: uid.to_owned(),
         health: Health::Starting,
         ends_at: None,
+        began_at: now,
         speaks_at: now + random.u64(100..1_500),
         done_at: now + random.u64(20_000..400_000),
         exits_at: u64::MAX,
