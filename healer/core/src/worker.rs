@@ -18,8 +18,23 @@ pub(crate) struct Worker {
     pub(crate) course: Course,
     /// The Job that counted last: one with another uid is another incarnation.
     pub(crate) seat: Option<Box<str>>,
+    /// The Job that was replaced last, as a pass has seen it: what a watch that lags still says of it is not true any more.
+    pub(crate) replaced: Option<Box<str>>,
     /// When it comes up next; an older entry of the wheel means nothing.
     pub(crate) timer: Option<Moment>,
+}
+
+impl Worker {
+    /// The Job of that uid is gone, whatever a watch may still say.
+    pub(crate) fn replace(&mut self, uid: Box<str>) {
+        self.jobs.remove(&uid);
+        self.replaced = Some(uid);
+    }
+
+    /// Its Job was replaced a moment ago, and the watch has not told of the successor yet.
+    pub(crate) fn awaits_news(&self) -> bool {
+        self.replaced.is_some() && self.replaced == self.seat
+    }
 }
 
 /// What the present incarnation has said, or could have said.
@@ -37,8 +52,8 @@ pub(crate) struct Said {
     pub(crate) appended: Option<Moment>,
     /// Words other than `started` may still be its predecessor's, until all that was said before this has been heard.
     pub(crate) settling: Option<Moment>,
-    /// It has been listened to since it began.
-    pub(crate) from_the_start: bool,
+    /// It has been listened to since `heard`; otherwise that is when this healer took over.
+    pub(crate) heard_since: bool,
     /// Until then another incarnation may have spoken as well, and nobody can tell whose bad news it was.
     pub(crate) shared_until: Moment,
     /// The last word was heard as it was said, and not read again later.
@@ -74,7 +89,7 @@ impl Said {
             place: None,
             appended: None,
             settling: None,
-            from_the_start: true,
+            heard_since: true,
             shared_until: Moment::from_unix_ms(0),
             live: false,
             error: None,

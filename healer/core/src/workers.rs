@@ -100,6 +100,7 @@ impl Workers {
             jobs: Jobs::default(),
             course: Course::default(),
             seat: None,
+            replaced: None,
             timer: None,
         });
         let Self {

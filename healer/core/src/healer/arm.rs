@@ -109,7 +109,7 @@ impl Healer {
     fn listen_from(&mut self, id: WorkerId, now: Moment) {
         if let Some(worker) = self.workers.get_mut(id) {
             (worker.said.heard, worker.said.progressed) = (now, now);
-            worker.said.from_the_start = false;
+            worker.said.heard_since = false;
         }
         self.set_course(id, Course::Well);
     }

@@ -103,10 +103,10 @@ impl Healer {
         !self.workers.of_queue(&worker.name.queue).any(works)
     }
 
-    /// Nothing that it said since it began can have been lost.
+    /// Nothing that it said since its last word, or its beginning, can have been lost.
     const fn was_audible(&self, worker: &Worker) -> bool {
         let gap_since = self.sight.lit_from().since(worker.said.heard);
-        worker.said.from_the_start && gap_since.is_zero()
+        worker.said.heard_since && gap_since.is_zero()
     }
 
     /// The next deadline of a worker that nothing stands against.
@@ -125,7 +125,11 @@ impl Healer {
         match said.phase {
             Phase::Finished => None,
             // One that is not heard regularly may have spoken while nobody could hear it, and will not say it again.
-            Phase::Unheard if deadlines.silent.is_none() && !self.was_audible(worker) => None,
+            Phase::Unheard | Phase::Interrupted
+                if deadlines.silent.is_none() && !self.was_audible(worker) =>
+            {
+                None
+            }
             Phase::Unheard => deadlines.first_word(worker).map(|deadline| {
                 let why = "has not said a word since it began, and might have";
                 alarm(said.heard, deadline, Cause::Silent, why)

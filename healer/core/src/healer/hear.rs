@@ -60,6 +60,7 @@ impl Healer {
         let live = caught_up && !worker.jobs.is_empty();
         let said = &mut worker.said;
         (said.heard, said.place, said.appended, said.live) = (now, Some(place), appended, live);
+        said.heard_since = true;
         let (changed, timeless) = (said.phase != before, worker.timer.is_none());
         if changed || timeless {
             self.schedule(id);

@@ -211,6 +211,7 @@ impl Healer {
         };
         let job = match worker.jobs.incumbent() {
             Incumbent::Nobody if self.imagines_jobs => return None,
+            Incumbent::Nobody if worker.awaits_news() => return Some(Judgement::NotYet),
             Incumbent::Nobody => {
                 return observe(
                     "no Job of its is known: it may be a Pod or a Deployment".to_owned(),

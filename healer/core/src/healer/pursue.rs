@@ -205,8 +205,12 @@ impl Healer {
         });
         let suspicion = Box::new(healing.suspicion);
         match end {
-            End::Released if healing.restarted => worker.said.shared_until = now,
+            End::Released if healing.restarted || healing.recovered => {
+                worker.replace(healing.replacement.old_uid);
+                worker.said.shared_until = now;
+            }
             End::Released => {
+                worker.replace(healing.replacement.old_uid);
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
             }
@@ -241,7 +245,7 @@ impl Healer {
                 self.leave(id, suspicion, Verdict::Suppress, why, now, out);
             }
         }
-        self.schedule(id);
+        self.react(id, now, out);
     }
 
     fn leave(

@@ -22,7 +22,9 @@ impl Healer {
             .or_else(|| self.workers.find(&name.queue, &name.producer))
             .unwrap_or_else(|| self.meet(name, now));
         self.workers.own(&job.uid, id);
-        if let Some(worker) = self.workers.get_mut(id) {
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.replaced.as_ref() != Some(&job.uid)
+        {
             worker.jobs.put(job);
         }
         self.seat_changed(id, now);
@@ -56,7 +58,10 @@ impl Healer {
             return;
         }
         let (uid, ours) = (job.uid.clone(), job.replaces().is_some());
-        if worker.seat.replace(uid).is_none() {
+        let expected = job
+            .replaces()
+            .is_some_and(|replaces| Some(&replaces.uid) == worker.replaced.as_ref());
+        if worker.seat.replace(uid).is_none() || expected {
             return;
         }
         // Its `started` may have been heard before we were told of its Job.
@@ -84,7 +89,9 @@ impl Healer {
             .map(failure);
         let complete = incumbent.is_some_and(|job| job.state == State::Complete);
         let waiting = worker.jobs.waiting_successor().is_some();
-        let vacant = worker.jobs.incumbent() == Incumbent::Nobody && !self.imagines_jobs;
+        let vacant = worker.jobs.incumbent() == Incumbent::Nobody
+            && !self.imagines_jobs
+            && !worker.awaits_news();
         let ends_trouble = matches!(
             worker.course,
             Course::Suspected(_) | Course::LeftAlone(_) | Course::Healed
