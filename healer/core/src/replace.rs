@@ -157,6 +157,8 @@ impl fmt::Display for Wait {
 pub enum End {
     /// The successor runs.
     Released,
+    /// The successor ran already: another healer released it, or this one did and was not told so.
+    FoundReleased,
     /// The old Job may not be replaced.
     Refused(Refusal),
     /// The old Job had succeeded by then.
@@ -296,7 +298,7 @@ async fn try_pass<C: Cluster>(
 pub fn next(replacement: &Replacement, seen: &Seen, veto: Option<Veto>, now: Moment) -> Step {
     let old = Old::of(seen.old.as_ref(), replacement);
     match Successor::of(seen.successor.as_ref(), replacement) {
-        Successor::Released => Step::End(End::Released),
+        Successor::Released => Step::End(End::FoundReleased),
         Successor::Foreign => Step::End(End::NameTaken),
         Successor::Deleting => Step::Wait(Wait::Name),
         Successor::None => begin(replacement, old, seen, veto),

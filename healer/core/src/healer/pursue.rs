@@ -205,11 +205,16 @@ impl Healer {
         });
         let suspicion = Box::new(healing.suspicion);
         match end {
-            End::Released if healing.restarted || healing.recovered => {
+            // Its first word may have been heard before we knew that it runs.
+            End::Released | End::FoundReleased
+                if healing.restarted
+                    || healing.recovered
+                    || (end == End::FoundReleased && worker.said.phase == Phase::Working) =>
+            {
                 worker.replace(healing.replacement.old_uid);
-                worker.said.shared_until = now;
+                (worker.said.heard, worker.said.shared_until) = (now, now);
             }
-            End::Released => {
+            End::Released | End::FoundReleased => {
                 worker.replace(healing.replacement.old_uid);
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
