@@ -1,1 +1,6 @@
 //! The healer's shell: Kafka in, Kubernetes out.
+//!
+//! What is decided is decided in `temper-healer-core`, which knows neither. This crate reads, watches, carries out and shows.
+
+pub mod command_line;
+pub mod replay;

@@ -2,7 +2,7 @@
 
 use crate::{
     Fingerprint, Moment,
-    job::{Job, Name, State},
+    job::{Heal, Job, Name, State},
     policy::Cause,
     replace::Replacement,
 };
@@ -20,6 +20,8 @@ pub(crate) struct Worker {
     pub(crate) seat: Option<Box<str>>,
     /// The Job that was replaced last, as a pass has seen it: what a watch that lags still says of it is not true any more.
     pub(crate) replaced: Option<Box<str>>,
+    /// Replacements that no Job's annotation tells of, because Jobs are imagined.
+    pub(crate) imagined: Vec<Heal>,
     /// When it comes up next; an older entry of the wheel means nothing.
     pub(crate) timer: Option<Moment>,
 }

@@ -101,6 +101,7 @@ impl Workers {
             course: Course::default(),
             seat: None,
             replaced: None,
+            imagined: Vec::new(),
             timer: None,
         });
         let Self {

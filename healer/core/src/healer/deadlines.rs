@@ -124,6 +124,8 @@ impl Healer {
         };
         match said.phase {
             Phase::Finished => None,
+            // What an imagined successor would have said nobody can know.
+            Phase::Unheard if self.imagines_jobs => None,
             // One that is not heard regularly may have spoken while nobody could hear it, and will not say it again.
             Phase::Unheard | Phase::Interrupted
                 if deadlines.silent.is_none() && !self.was_audible(worker) =>

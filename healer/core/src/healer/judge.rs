@@ -306,9 +306,10 @@ impl Hold {
 /// The replacements that led to the worker's present Job.
 fn past(worker: &Worker) -> Vec<Heal> {
     let job = worker.jobs.incumbent().one();
-    job.and_then(Job::replaces)
-        .map(|replaces| replaces.heals.clone())
-        .unwrap_or_default()
+    job.and_then(Job::replaces).map_or_else(
+        || worker.imagined.clone(),
+        |replaces| replaces.heals.clone(),
+    )
 }
 
 fn replacement(

@@ -85,6 +85,8 @@ impl Healer {
         let suspicion = Suspicion::new(replacement.cause, replacement.why.to_string(), error, now);
         let mut healing = Healing::new(suspicion, replacement, now);
         healing.created = true;
+        // Whether the worker is still silent nobody knows: if its old Job still runs, it is listened to anew.
+        healing.recovered = healing.suspicion.cause != Cause::Error;
         self.set_course(id, Course::Healing(Box::new(healing)));
         self.healing.push(id);
     }
@@ -218,6 +220,9 @@ impl Healer {
                 worker.replace(healing.replacement.old_uid);
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
+                if self.imagines_jobs {
+                    worker.imagined = healing.replacement.heals;
+                }
             }
             End::Completed => worker.said.phase = Phase::Finished,
             End::Gone => {}

@@ -61,8 +61,14 @@ impl Healer {
         let expected = job
             .replaces()
             .is_some_and(|replaces| Some(&replaces.uid) == worker.replaced.as_ref());
-        if worker.seat.replace(uid).is_none() || expected {
-            return;
+        match worker.seat.replace(uid) {
+            _ if expected => return,
+            // Bad news from before we knew of the Job may be another one's.
+            None => {
+                worker.said.shared_until = now;
+                return;
+            }
+            Some(_) => {}
         }
         // Its `started` may have been heard before we were told of its Job.
         if worker.said.phase == Phase::Working {

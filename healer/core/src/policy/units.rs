@@ -19,6 +19,11 @@ impl Span {
         Self(Duration::from_secs(60 * minutes))
     }
 
+    /// From what the standard library has.
+    pub const fn from_duration(duration: Duration) -> Self {
+        Self(duration)
+    }
+
     /// As the standard library has it.
     pub const fn duration(self) -> Duration {
         self.0

@@ -1,0 +1,196 @@
+//! What people type.
+
+use std::{
+    fs::File,
+    io::{self, BufReader, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use anyhow::Context as _;
+use temper_healer_core::{Policy, policy::Span};
+
+use crate::replay::{self, Summary, Topics};
+
+/// What `temper-healer help` prints.
+const HELP: &str = "\
+temper-healer: replaces stuck and failed worker Jobs, and none that is only unheard
+
+  temper-healer replay --events FILE [--policy FILE] [--max-gap 60s]
+      tries a policy on recorded telemetry: records of queue-events and queue-control as `kcat -J` writes them (`-` for standard input),
+      one line of JSON for each decision. Without --policy: what is built in for StreamForge
+      --events-topic NAME   which topic holds telemetry (queue-events)
+      --control-topic NAME  which topic holds commands (queue-control)
+  temper-healer policy
+      prints the built-in policy, to begin one's own with
+  temper-healer help | version
+
+Exit status: 0 done, 64 wrong usage or policy, 65 unreadable records
+";
+
+/// Wrong usage, or a policy that makes no sense (`EX_USAGE`).
+const USAGE: u8 = 64;
+
+/// Records that can't be read (`EX_DATAERR`).
+const DATA: u8 = 65;
+
+/// What went wrong, by what the exit status says of it.
+enum Failure {
+    Usage(anyhow::Error),
+    Data(anyhow::Error),
+    Output(io::Error),
+}
+
+impl From<lexopt::Error> for Failure {
+    fn from(error: lexopt::Error) -> Self {
+        Self::Usage(anyhow::Error::new(error).context("try `temper-healer help`"))
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Does what the arguments ask for, and says how it went.
+pub fn run(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
+    let failure = match dispatch(&mut arguments) {
+        Ok(()) => return Ok(ExitCode::SUCCESS),
+        // Nobody reads on: `| head` is no failure.
+        Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(failure) => failure,
+    };
+    let (error, status) = match failure {
+        Failure::Usage(error) => (error, USAGE),
+        Failure::Data(error) => (error, DATA),
+        Failure::Output(error) => return Err(error).context("writing the answer"),
+    };
+    writeln!(io::stderr(), "temper-healer: {error:#}")?;
+    Ok(ExitCode::from(status))
+}
+
+fn dispatch(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
+    use lexopt::prelude::*;
+    match arguments.next()? {
+        Some(Value(command)) => match command.to_str() {
+            Some("replay") => replay(arguments),
+            Some("policy") => print(include_str!("../core/src/policy/streamforge.yaml")),
+            Some("help") => print(HELP),
+            Some("version") => print(concat!("temper-healer ", env!("CARGO_PKG_VERSION"), "\n")),
+            _ => Err(usage(format!("there is no command {}", command.display()))),
+        },
+        None | Some(Short('h') | Long("help")) => print(HELP),
+        Some(Short('V') | Long("version")) => {
+            print(concat!("temper-healer ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
+        Some(other) => Err(other.unexpected().into()),
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    Ok(io::stdout().write_all(text.as_bytes())?)
+}
+
+fn usage(what: String) -> Failure {
+    Failure::Usage(anyhow::anyhow!("{what}; try `temper-healer help`"))
+}
+
+struct ReplayArguments {
+    events: PathBuf,
+    policy: Policy,
+    max_gap: Span,
+    topics: Topics,
+}
+
+fn replay(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
+    let ReplayArguments {
+        events,
+        policy,
+        max_gap,
+        topics,
+    } = replay_arguments(arguments)?;
+    let records = read(&events).map_err(Failure::Data)?;
+    let mut output = io::stdout().lock();
+    let mut written = Ok(());
+    let summary = replay::replay(
+        policy,
+        max_gap.duration(),
+        &topics,
+        records,
+        &mut |decision| {
+            if written.is_ok() {
+                written = serde_json::to_writer(&mut output, decision)
+                    .map_err(io::Error::from)
+                    .and_then(|()| output.write_all(b"\n"));
+            }
+        },
+    );
+    written?;
+    Ok(io::stderr().write_all(spoken(&summary).as_bytes())?)
+}
+
+fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, Failure> {
+    use lexopt::prelude::*;
+    let (mut events, mut policy, mut max_gap) = (None, None, replay::MAX_GAP);
+    let mut topics = Topics {
+        events: "queue-events".to_owned(),
+        control: "queue-control".to_owned(),
+    };
+    while let Some(argument) = arguments.next()? {
+        match argument {
+            Long("events") => events = Some(PathBuf::from(arguments.value()?)),
+            Value(path) if events.is_none() => events = Some(PathBuf::from(path)),
+            Long("policy") => policy = Some(PathBuf::from(arguments.value()?)),
+            Long("max-gap") => {
+                max_gap = Span::parse(&arguments.value()?.string()?).map_err(usage)?
+            }
+            Long("events-topic") => topics.events = arguments.value()?.string()?,
+            Long("control-topic") => topics.control = arguments.value()?.string()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(ReplayArguments {
+        events: events.ok_or_else(|| usage("replay needs --events FILE".to_owned()))?,
+        policy: policy.map_or_else(|| Ok(Policy::streamforge()), |path| read_policy(&path))?,
+        max_gap,
+        topics,
+    })
+}
+
+fn read_policy(path: &std::path::Path) -> Result<Policy, Failure> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("reading the policy {}", path.display()));
+    let policy =
+        text.and_then(|text| Policy::parse(&text).with_context(|| path.display().to_string()));
+    policy.map_err(Failure::Usage)
+}
+
+fn read(path: &std::path::Path) -> anyhow::Result<Vec<replay::Record>> {
+    if path.as_os_str() == "-" {
+        return replay::read(io::stdin().lock()).context("standard input");
+    }
+    let file = File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    replay::read(BufReader::new(file)).with_context(|| path.display().to_string())
+}
+
+/// What was in the file, for people.
+fn spoken(summary: &Summary) -> String {
+    let Summary {
+        records,
+        foreign,
+        unreadable,
+        decisions,
+    } = summary;
+    let mut text = format!("{records} records, {decisions} decisions");
+    if *foreign > 0 {
+        text.push_str(&format!(", {foreign} records of other topics"));
+    }
+    for (why, count) in unreadable {
+        text.push_str(&format!(", {count} unreadable ({why})"));
+    }
+    text.push('\n');
+    text
+}

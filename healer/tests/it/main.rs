@@ -1,0 +1,3 @@
+//! The healer from outside.
+
+mod replay;
