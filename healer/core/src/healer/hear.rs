@@ -59,7 +59,11 @@ impl Healer {
         }
         let live = caught_up && !worker.jobs.is_empty();
         let said = &mut worker.said;
-        (said.heard, said.place, said.appended, said.live) = (now, Some(place), appended, live);
+        (said.heard, said.place) = (now, Some(place));
+        // Whose failure it is does not follow from whose words came after it.
+        if !(before == Phase::Failed && said.phase == Phase::Failed) {
+            (said.appended, said.live) = (appended, live);
+        }
         said.heard_since = true;
         let (changed, timeless) = (said.phase != before, worker.timer.is_none());
         if changed || timeless {
