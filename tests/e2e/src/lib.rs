@@ -1,7 +1,7 @@
 //! Drives a real control plane against the built program: what the stories in `stories/` are told with.
 //!
-//! Everything that runs is the real thing: etcd, kube-apiserver, the Argo Rollouts controller and Prometheus, built
-//! from their Go modules by `parts/build`, and our own program with its demonstration fleet. Each [`Stage`] has a set
+//! Everything that runs is the real thing: etcd, kube-apiserver, the Argo Rollouts controller, Prometheus and Kafka,
+//! got from their own modules and archives by `parts/build`, and our own program with its demonstration fleet. Each [`Stage`] has a set
 //! of its own on a loopback address of its own, so stories neither meet nor wait for one another.
 
 pub mod parts;
@@ -12,6 +12,7 @@ pub mod cluster;
 pub mod controller;
 pub mod fleet;
 pub mod prometheus;
+pub mod kafka;
 pub mod analysis;
 pub mod stage;
 

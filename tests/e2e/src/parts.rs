@@ -29,6 +29,11 @@ impl Parts {
         self.find(Path::new("crds"))
     }
 
+    /// The folder with the jars of a Kafka broker.
+    pub fn kafka(&self) -> Result<PathBuf> {
+        self.find(Path::new("kafka"))
+    }
+
     fn find(&self, path: &Path) -> Result<PathBuf> {
         self.0
             .iter()

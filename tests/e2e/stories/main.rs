@@ -4,6 +4,7 @@ mod verdicts;
 mod faults;
 mod refusals;
 mod manifests;
+mod kafka;
 
 use serde_json::{Value, json};
 
