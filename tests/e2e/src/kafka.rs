@@ -49,10 +49,10 @@ impl Brokers {
         count: u16,
         folder: &Path,
     ) -> Result<Self> {
-        let jars = parts.kafka()?;
+        let parts = parts.kafka()?;
         let keys = keys::make(address, folder)?;
         let nodes = (1..=count)
-            .map(|number| Node::describe(number, count, address, &jars, &keys, folder))
+            .map(|number| Node::describe(number, count, address, &parts, &keys, folder))
             .collect::<Result<Vec<_>>>()?;
         try_join_all(nodes.iter().map(Node::format)).await?;
         let processes = nodes.iter().map(Node::start).collect::<Result<_>>()?;
@@ -151,9 +151,8 @@ impl Brokers {
         })
         .await?;
         let telemetry = Telemetry::connect(&config, "ready", PATIENCE)?;
-        for partition in 0..count {
-            telemetry.send_bytes(partition, b"ready").await?;
-        }
+        let sent = (0..count).map(|partition| telemetry.send_bytes(partition, b"ready"));
+        try_join_all(sent).await?;
         Ok(())
     }
 

@@ -29,9 +29,11 @@ impl Parts {
         self.find(Path::new("crds"))
     }
 
-    /// The folder with the jars of a Kafka broker.
+    /// The folder that holds the folder `kafka`, with the jars of a broker and the archive of their classes.
     pub fn kafka(&self) -> Result<PathBuf> {
-        self.find(Path::new("kafka"))
+        let mut folder = self.find(Path::new("kafka"))?;
+        folder.pop();
+        Ok(folder)
     }
 
     fn find(&self, path: &Path) -> Result<PathBuf> {

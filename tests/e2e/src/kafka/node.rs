@@ -1,7 +1,6 @@
 //! One of the brokers: a controller too, in a process of its own.
 
 use std::{
-    ffi::OsString,
     fs,
     net::{Ipv4Addr, SocketAddrV4},
     path::{Path, PathBuf},
@@ -27,8 +26,8 @@ const CLUSTER: &str = "TemperEndToEndTestingA";
 pub(super) struct Node {
     number: u16,
     address: Ipv4Addr,
-    /// The jars that it is made of.
-    jars: PathBuf,
+    /// Holds the folder `kafka` with all that it is made of.
+    parts: PathBuf,
     properties: PathBuf,
     folder: PathBuf,
 }
@@ -39,7 +38,7 @@ impl Node {
         number: u16,
         count: u16,
         address: Ipv4Addr,
-        jars: &Path,
+        parts: &Path,
         keys: &Keys,
         folder: &Path,
     ) -> Result<Self> {
@@ -51,7 +50,7 @@ impl Node {
         Ok(Self {
             number,
             address,
-            jars: jars.to_owned(),
+            parts: parts.to_owned(),
             properties,
             folder: folder.to_owned(),
         })
@@ -103,17 +102,15 @@ impl Node {
     }
 
     fn java(&self, class: &str) -> Command {
-        let mut classpath = OsString::from(&self.jars);
-        classpath.push("/*");
+        let options = concat!("@", env!("CARGO_MANIFEST_DIR"), "/parts/kafka/java.options");
         let mut command = Command::new("java");
         command
-            // Small, and quick to start: three of them share a machine with all the rest.
-            .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"])
-            // It would leave a file in /tmp when it is killed.
-            .arg("-XX:-UsePerfData")
+            .arg(options)
             .arg("-Dlog4j2.level=WARN")
-            .arg("-cp")
-            .arg(classpath)
+            // Made by `parts/build` for a class path of just these words.
+            .arg("-XX:SharedArchiveFile=kafka/classes.jsa")
+            .args(["-cp", "kafka/*"])
+            .current_dir(&self.parts)
             .arg(class);
         command
     }
