@@ -193,7 +193,10 @@ mod tests {
         let page = metrics.page().unwrap();
         assert!(page.ends_with("# EOF\n"), "{page}");
         let lines = page.lines().map(|line| Ok(line.to_owned()));
-        Scrape::parse(lines).unwrap().samples
+        let samples = Scrape::parse(lines).unwrap().samples;
+        let stated = page.lines().filter(|line| !line.starts_with('#')).count();
+        assert_eq!(samples.len(), stated, "{page}");
+        samples
     }
 
     fn value(samples: &[prometheus_parse::Sample], name: &str, labels: &[(&str, &str)]) -> f64 {

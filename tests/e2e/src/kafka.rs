@@ -210,6 +210,12 @@ fn view(config: &ClientConfig, topic: &str) -> Result<Vec<Partition>> {
         .fetch_metadata(Some(topic), PATIENCE)
         .with_context(|| format!("asking a broker about topic {topic}"))?;
     let described = metadata.topics().first().context("no such topic")?;
+    if let Some(error) = described.error() {
+        bail!(
+            "asking a broker about topic {topic}: {}",
+            RDKafkaErrorCode::from(error)
+        );
+    }
     Ok(described
         .partitions()
         .iter()

@@ -52,7 +52,7 @@ async fn a_broker_that_hangs_is_as_good_as_dead_until_it_goes_on() {
 #[tokio::test]
 async fn the_last_broker_of_three_still_describes_the_world_before_and_takes_no_record() {
     let mut scene = Scene::open(3).await.unwrap();
-    let workers = scene.workers(PATIENCE).unwrap();
+    let workers = scene.workers(Duration::from_secs(20)).unwrap();
     workers.send(&loading()).await.unwrap();
     let before = scene.brokers.view(0, TOPIC).await.unwrap();
     let last = before[0].leader.unwrap();
@@ -61,7 +61,6 @@ async fn the_last_broker_of_three_still_describes_the_world_before_and_takes_no_
         scene.brokers.kill(other).await.unwrap();
     }
 
-    let workers = scene.workers(Duration::from_secs(15)).unwrap();
     let refusal = workers.send(&loading()).await.unwrap_err().to_string();
     assert!(refusal.contains("timed out"), "{refusal}");
     // Neither leaders nor replicas betray it, nor does the end of a partition that it leads.

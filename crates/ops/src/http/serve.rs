@@ -24,7 +24,6 @@ use tracing::{debug, warn};
 
 /// What one client, and all of them together, may take.
 #[derive(Debug, Clone, Copy)]
-#[non_exhaustive]
 pub struct Limits {
     /// Connections that are served at a time. The next are answered with 503.
     pub connections: usize,
