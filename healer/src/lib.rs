@@ -3,4 +3,5 @@
 //! What is decided is decided in `temper-healer-core`, which knows neither. This crate reads, watches, carries out and shows.
 
 pub mod command_line;
+pub mod cluster;
 pub mod replay;

@@ -1,0 +1,125 @@
+//! All Jobs of a namespace, as they come, change and go.
+
+use std::collections::BTreeMap;
+
+use futures_util::{Stream, StreamExt};
+use k8s_openapi::api::batch::v1::Job as TypedJob;
+use kube::{
+    Api, Client,
+    api::{ApiResource, DynamicObject},
+    runtime::{WatchStreamExt, watcher},
+};
+use temper_healer_core::{Job, Name, job::NotAWorker};
+
+/// What a watch tells.
+#[derive(Debug)]
+pub enum Told {
+    /// A worker's Job is there, or has changed.
+    Job(Name, Box<Job>),
+    /// A Job is there no more.
+    Gone(Box<str>),
+    /// All that there are have been told.
+    Listed,
+    /// The watch has failed, and is begun again.
+    Trouble(String),
+}
+
+/// Tells of all workers' Jobs for as long as it is polled. Failures are told and waited out.
+pub fn watch(client: Client, namespace: &str) -> impl Stream<Item = Told> + Send + use<> {
+    let resource = ApiResource::erase::<TypedJob>(&());
+    let jobs: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
+    let events = watcher(jobs, watcher::Config::default()).default_backoff();
+    let mut known = Known::default();
+    events.flat_map(move |event| futures_util::stream::iter(known.tell(event)))
+}
+
+/// What has been told, so that a list can be compared with it.
+#[derive(Debug, Default)]
+struct Known {
+    /// Uids of workers' Jobs, and whether the list that is under way holds them.
+    uids: BTreeMap<Box<str>, bool>,
+}
+
+impl Known {
+    fn tell(&mut self, event: watcher::Result<watcher::Event<DynamicObject>>) -> Vec<Told> {
+        match event {
+            Ok(watcher::Event::Init) => {
+                self.uids.values_mut().for_each(|listed| *listed = false);
+                Vec::new()
+            }
+            Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
+                self.apply(&object).into_iter().collect()
+            }
+            Ok(watcher::Event::InitDone) => self.forget_unlisted(),
+            Ok(watcher::Event::Delete(object)) => {
+                let uid = object.metadata.uid.unwrap_or_default().into_boxed_str();
+                let known = self.uids.remove(&uid).is_some();
+                known.then_some(Told::Gone(uid)).into_iter().collect()
+            }
+            Err(error) => vec![Told::Trouble(error.to_string())],
+        }
+    }
+
+    fn apply(&mut self, object: &DynamicObject) -> Option<Told> {
+        let value = serde_json::to_value(object).ok()?;
+        match Job::read(&value) {
+            Ok((name, job)) => {
+                self.uids.insert(job.uid.clone(), true);
+                Some(Told::Job(name, Box::new(job)))
+            }
+            // Other people's Jobs are none of ours.
+            Err(NotAWorker::Nameless) => None,
+            Err(why) => Some(Told::Trouble(format!("a Job can't be read: {why}"))),
+        }
+    }
+
+    /// What the list does not hold has gone while nobody watched.
+    fn forget_unlisted(&mut self) -> Vec<Told> {
+        let mut told = Vec::new();
+        self.uids.retain(|uid, listed| {
+            if !*listed {
+                told.push(Told::Gone(uid.clone()));
+            }
+            *listed
+        });
+        told.push(Told::Listed);
+        told
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(uid: &str) -> DynamicObject {
+        let job = json!({"metadata": {"name": uid, "uid": uid, "annotations": {"healer.temper.dev/producer": "p__1"}}, "spec": {}});
+        serde_json::from_value(job).unwrap()
+    }
+
+    fn spoken(told: &[Told]) -> Vec<String> {
+        let word = |told: &Told| match told {
+            Told::Job(_, job) => format!("job {}", job.uid),
+            Told::Gone(uid) => format!("gone {uid}"),
+            Told::Listed => "listed".to_owned(),
+            Told::Trouble(why) => why.clone(),
+        };
+        told.iter().map(word).collect()
+    }
+
+    #[test]
+    fn what_vanished_while_nobody_watched_is_told_after_the_next_list() {
+        let mut known = Known::default();
+        let mut tell = |event| spoken(&known.tell(Ok(event)));
+        assert!(tell(watcher::Event::Init).is_empty());
+        assert_eq!(tell(watcher::Event::InitApply(object("a"))), ["job a"]);
+        assert_eq!(tell(watcher::Event::InitApply(object("b"))), ["job b"]);
+        assert_eq!(tell(watcher::Event::InitDone), ["listed"]);
+        assert!(tell(watcher::Event::Init).is_empty());
+        assert_eq!(tell(watcher::Event::InitApply(object("b"))), ["job b"]);
+        assert_eq!(tell(watcher::Event::InitDone), ["gone a", "listed"]);
+        assert_eq!(tell(watcher::Event::Delete(object("b"))), ["gone b"]);
+        assert!(tell(watcher::Event::Delete(object("b"))).is_empty());
+    }
+}
