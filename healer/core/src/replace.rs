@@ -10,7 +10,7 @@
 mod cluster;
 mod manifest;
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -50,6 +50,9 @@ pub struct Replacement {
     /// Jobs with several pods may be replaced.
     pub parallel_jobs: bool,
 }
+
+/// A decision is carried out within this time or made anew: the worker may have come back since, unheard.
+const STALE_AFTER: Duration = Duration::from_secs(30);
 
 /// What speaks against going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -388,7 +391,10 @@ fn go_on(
         }
         // Another healer may be about to delete it: it must be stopped before the successor goes.
         (Old::Live(job), Some(_)) => Go::Reprieve(version(job)),
-        (Old::Live(job), None) if has_another_pod(successor, &seen.pods) => {
+        (Old::Live(job), None)
+            if now.since(replacement.decided) > STALE_AFTER
+                || has_another_pod(successor, &seen.pods) =>
+        {
             Go::Reprieve(version(job))
         }
         (Old::Live(job), None) => match job::refusal(job) {

@@ -85,7 +85,8 @@ impl Healer {
         let Some(worker) = self.workers.get(id) else {
             return;
         };
-        let failed = worker.said.phase == Phase::Failed;
+        let lately = now.since(worker.said.heard.min(worker.said.appended.unwrap_or(now))) < LATELY;
+        let failed = worker.said.phase == Phase::Failed && lately;
         let sure = is_of_its_job(worker);
         self.listen_from(id, now);
         if failed && sure {
@@ -97,8 +98,8 @@ impl Healer {
                 out,
             );
         } else if let Some(worker) = self.workers.get_mut(id)
-            && !sure
             && worker.said.phase != Phase::Unheard
+            && (!sure || worker.said.phase == Phase::Failed)
         {
             // Nobody can tell which incarnation these words were of: this one is taken to be at work until it is silent.
             worker.said.phase = Phase::Working;
@@ -114,6 +115,9 @@ impl Healer {
         self.set_course(id, Course::Well);
     }
 }
+
+/// An error of before then was somebody else's to heal, and its worker may have come back since, unheard.
+const LATELY: Duration = Duration::from_secs(60);
 
 /// The clocks of brokers and API servers are kept by the platform, and may still differ by so much.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(5);
