@@ -3,5 +3,6 @@
 //! What is decided is decided in `temper-healer-core`, which knows neither. This crate reads, watches, carries out and shows.
 
 pub mod command_line;
+pub mod kafka;
 pub mod cluster;
 pub mod replay;
