@@ -10,12 +10,23 @@ use std::{
 use anyhow::Context as _;
 use temper_healer_core::{Policy, policy::Span};
 
-use crate::replay::{self, Summary, Topics};
+use crate::{
+    replay::{self, Summary, Topics},
+    run::Settings,
+};
 
 /// What `temper-healer help` prints.
 const HELP: &str = "\
 temper-healer: replaces stuck and failed worker Jobs, and none that is only unheard
 
+  temper-healer run [--namespace NS] [--policy FILE] [--listen ADDRESS] [--lease NAME] [--queue ID] [--dry-run] [--once [--for 10m]]
+      heals. Kafka is told of by the environment: KAFKA_BOOTSTRAP_SERVERS, KAFKA_USER, KAFKA_PASSWORD, CA_PATH, QUEUE_EVENTS_TOPIC,
+      QUEUE_CONTROL_TOPIC, TEMPER_CANARY_TOPIC, TEMPER_KAFKA_MIN_ISR, TEMPER_LOOKBACK; the cluster by KUBECONFIG or a service account
+      --listen ADDRESS  where /livez, /readyz, /metrics, /incidents and /probes are (0.0.0.0:8080)
+      --lease NAME      of several healers the holder of this Lease acts (temper-healer)
+      --queue ID        looks at this queue's workers only: for a sidecar
+      --dry-run         says what it would do, and changes nothing
+      --once            ends when it has listened long enough for whoever is silent, and nothing is under way: for cron
   temper-healer replay --events FILE [--policy FILE] [--max-gap 60s]
       tries a policy on recorded telemetry: records of queue-events and queue-control as `kcat -J` writes them (`-` for standard input),
       one line of JSON for each decision. Without --policy: what is built in for StreamForge
@@ -39,6 +50,7 @@ enum Failure {
     Usage(anyhow::Error),
     Data(anyhow::Error),
     Output(io::Error),
+    Run(anyhow::Error),
 }
 
 impl From<lexopt::Error> for Failure {
@@ -67,6 +79,7 @@ pub fn run(mut arguments: lexopt::Parser) -> anyhow::Result<ExitCode> {
         Failure::Usage(error) => (error, USAGE),
         Failure::Data(error) => (error, DATA),
         Failure::Output(error) => return Err(error).context("writing the answer"),
+        Failure::Run(error) => return Err(error),
     };
     writeln!(io::stderr(), "temper-healer: {error:#}")?;
     Ok(ExitCode::from(status))
@@ -76,6 +89,7 @@ fn dispatch(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
     use lexopt::prelude::*;
     match arguments.next()? {
         Some(Value(command)) => match command.to_str() {
+            Some("run") => run_healer(arguments),
             Some("replay") => replay(arguments),
             Some("policy") => print(include_str!("../core/src/policy/streamforge.yaml")),
             Some("help") => print(HELP),
@@ -96,6 +110,13 @@ fn print(text: &str) -> Result<(), Failure> {
 
 fn usage(what: String) -> Failure {
     Failure::Usage(anyhow::anyhow!("{what}; try `temper-healer help`"))
+}
+
+fn run_healer(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
+    let settings = Settings::read(arguments, |name| std::env::var(name).ok());
+    let settings = settings.map_err(|error| usage(error.to_string()))?;
+    settings.policy().map_err(Failure::Usage)?;
+    crate::run::run(settings).map_err(Failure::Run)
 }
 
 struct ReplayArguments {

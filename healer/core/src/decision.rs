@@ -24,6 +24,9 @@ pub struct Decision {
     /// The Job that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<Box<str>>,
+    /// Its uid.
+    #[serde(skip)]
+    pub job_uid: Option<Box<str>>,
     /// What was known.
     pub evidence: Evidence,
 }

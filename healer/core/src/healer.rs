@@ -22,7 +22,7 @@ use crate::{
     sight::{Sight, Topic},
     telemetry::{Command, Report},
     wheel::Wheel,
-    worker::{Course, Phase, Place, Suspicion, Worker},
+    worker::{Course, Incumbent, Phase, Place, Suspicion, Worker},
     workers::{WorkerId, Workers},
 };
 
@@ -171,6 +171,10 @@ pub struct Census {
     pub healing: usize,
     /// Those whose successor has not been heard yet.
     pub unheard_successors: usize,
+    /// Those that more than one running Job claims to be.
+    pub rivals: usize,
+    /// Those that had a Job, have not finished, were not stopped, and have none now.
+    pub vacant: usize,
     /// Those that stay as they are although there is reason to replace them.
     pub left_alone: usize,
 }
@@ -297,6 +301,11 @@ impl Healer {
         for worker in self.workers.iter() {
             census.workers += 1;
             census.at_work += usize::from(self.is_at_work(worker));
+            match worker.jobs.incumbent() {
+                Incumbent::Rivals(..) => census.rivals += 1,
+                Incumbent::Nobody => census.vacant += usize::from(self.is_missed(worker)),
+                Incumbent::One(_) => {}
+            }
             match worker.course {
                 Course::Well => {}
                 Course::Suspected(_) => census.suspected += 1,
@@ -328,6 +337,15 @@ impl Healer {
             || (self.imagines_jobs && worker.said.phase != Phase::Finished)
     }
 
+    /// It had a Job, has one no more, and has not said that it is done.
+    fn is_missed(&self, worker: &Worker) -> bool {
+        worker.seat.is_some()
+            && !worker.awaits_news()
+            && worker.jobs.waiting_successor().is_none()
+            && worker.said.phase != Phase::Finished
+            && !self.workers.is_stopped(&worker.name.queue)
+    }
+
     fn decision(
         &self,
         worker: &Worker,
@@ -345,6 +363,7 @@ impl Healer {
             cause: grounds.cause,
             why,
             job: job.map(|job| job.name.clone()),
+            job_uid: job.map(|job| job.uid.clone()),
             evidence: self.evidence(worker),
         }))
     }

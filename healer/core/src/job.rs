@@ -166,6 +166,9 @@ pub enum Refusal {
     /// It has not been run yet.
     #[error("its pod does not run yet ({0}): another one would not either")]
     NotRunning(String),
+    /// Nothing is changed at all.
+    #[error("this healer only says what it would do")]
+    DryRun,
     /// It lacks what every Job has.
     #[error("its manifest has no {0}")]
     Malformed(&'static str),

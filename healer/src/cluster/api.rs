@@ -62,6 +62,13 @@ impl Jobs {
         self
     }
 
+    /// Asks the API server to check every change and to keep none.
+    #[must_use]
+    pub const fn that_changes_nothing(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
     async fn ask(
         &self,
         what: &str,

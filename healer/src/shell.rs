@@ -1,0 +1,428 @@
+//! The one thread that decides: it polls Kafka, takes in what the cluster tells, steps the core, and hands out what is to be done.
+//!
+//! The core has one owner and no locks. Nothing here waits for Kubernetes: passes and Events run as tasks of the runtime beside it and come
+//! back as messages.
+
+use std::{
+    sync::mpsc::{Receiver, Sender, TryRecvError},
+    time::{Duration, Instant},
+};
+
+use temper_healer_core::{
+    Action, Decision, Event, Healer, Moment, Name, Outcome, Place, Policy, Topic, WorkerId,
+    job::Refusal,
+    policy::Fencing,
+    replace::{self, End, Passed, Replacement, Trouble, Veto},
+    telemetry::{Command, Report, Status, Unreadable},
+};
+use tokio::runtime::Handle;
+
+use crate::{
+    board::{Board, Standing},
+    chronicle::Chronicle,
+    cluster::{Jobs, Term, Told},
+    kafka::{Heard, Record, Stamp, Telemetry},
+    metrics::{self, Meters},
+};
+
+/// The board and the gauges are written this often.
+const SHOW_EVERY: Duration = Duration::from_millis(500);
+
+/// What others tell the thread that decides.
+#[derive(Debug)]
+pub enum Message {
+    /// The cluster showed something.
+    Told(Told),
+    /// A pass has ended.
+    Passed(WorkerId, Name, Passed),
+    /// Who holds the Lease.
+    Term(Term),
+    /// The policy file has changed.
+    Policy(Box<Policy>),
+    /// It is time to end.
+    Stop,
+}
+
+/// What the shell is made of.
+pub struct Parts {
+    /// Rules.
+    pub policy: Policy,
+    /// Kafka.
+    pub telemetry: Telemetry,
+    /// Kubernetes.
+    pub jobs: Jobs,
+    /// Where decisions are written down in the cluster.
+    pub chronicle: Chronicle,
+    /// Where tasks run.
+    pub runtime: Handle,
+    /// What others tell.
+    pub inbox: Receiver<Message>,
+    /// How tasks tell.
+    pub outbox: Sender<Message>,
+    /// What is counted.
+    pub meters: Meters,
+    /// What is shown.
+    pub board: Board,
+    /// Whether Kafka and Kubernetes are there.
+    pub ready: temper_ops::http::Readiness,
+    /// Our name.
+    pub identity: String,
+    /// Only this queue's workers are looked at.
+    pub queue: Option<String>,
+    /// Nothing is changed.
+    pub dry_run: bool,
+    /// It ends by itself when it has listened for so long and nothing is under way.
+    pub once: Option<Duration>,
+}
+
+/// The thread that decides.
+pub struct Shell<C> {
+    parts: Parts,
+    clock: C,
+    core: Healer,
+    standing: Standing,
+    shown: Option<Instant>,
+    armed_at: Option<Moment>,
+    stale: u64,
+}
+
+impl<C: Fn() -> Moment> Shell<C> {
+    /// A shell that has heard nothing yet.
+    pub fn new(parts: Parts, clock: C) -> Self {
+        let core = Healer::new(parts.policy.clone(), clock());
+        let standing = Standing {
+            identity: parts.identity.clone(),
+            dry_run: parts.dry_run,
+            ..Standing::default()
+        };
+        Self {
+            parts,
+            clock,
+            core,
+            standing,
+            shown: None,
+            armed_at: None,
+            stale: 0,
+        }
+    }
+
+    /// Decides until it is told to stop, or has done what it was started for.
+    pub fn run(mut self) {
+        while self.turn() {}
+    }
+
+    /// Whether there is to be another one.
+    fn turn(&mut self) -> bool {
+        self.listen();
+        loop {
+            match self.parts.inbox.try_recv() {
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Ok(message) => self.take(message),
+                Err(TryRecvError::Empty) => break,
+            }
+        }
+        self.step(Event::Tick);
+        self.show();
+        !self.has_done_it_once()
+    }
+
+    fn listen(&mut self) {
+        let patience = self.core.patience().min(Duration::from_millis(25));
+        let Self {
+            parts, core, clock, ..
+        } = self;
+        let mut actions = Vec::new();
+        let queue = parts.queue.as_deref();
+        let (meters, ready) = (&parts.meters, &parts.ready);
+        parts.telemetry.poll(patience, &mut |heard| {
+            if let Some(event) = understand(heard, queue, meters, ready) {
+                core.step(event, clock(), &mut actions);
+            }
+        });
+        self.carry_out(actions);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Told(told) => self.told(told),
+            Message::Passed(worker, name, passed) => self.passed(worker, &name, passed),
+            Message::Term(term) => self.term(term),
+            Message::Policy(policy) => self.step(Event::Policy(policy)),
+            Message::Stop => {}
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        match told {
+            Told::Job(name, _)
+                if self
+                    .parts
+                    .queue
+                    .as_deref()
+                    .is_some_and(|queue| queue != &*name.queue) => {}
+            Told::Job(name, job) => self.step(Event::Job { name, job: *job }),
+            Told::Gone(uid) => self.step(Event::JobGone { uid: &uid }),
+            Told::Listed => {
+                self.parts.ready.set("kubernetes", Ok(()));
+                self.step(Event::JobsListed);
+            }
+            Told::Trouble(why) => {
+                tracing::warn!(why, "watching Jobs");
+                self.parts.ready.set("kubernetes", Err(&why));
+            }
+        }
+    }
+
+    fn passed(&mut self, worker: WorkerId, name: &Name, passed: Passed) {
+        let now = (self.clock)();
+        if let Passed::Troubled(trouble) = &passed {
+            self.parts.meters.troubled(trouble);
+            tracing::warn!(producer = %name.producer, %trouble, "replacing a Job");
+        } else {
+            tracing::info!(producer = %name.producer, passed = ?passed, "replacing a Job");
+        }
+        self.parts
+            .board
+            .write(|notes| notes.incidents.passed(name, &passed, now));
+        self.step(Event::Passed { worker, passed });
+    }
+
+    fn term(&mut self, term: Term) {
+        let leads = term == Term::Held;
+        self.standing.leader = match term {
+            Term::Held => Some(self.parts.identity.clone()),
+            Term::By(other) => Some(other),
+            Term::Unknown(why) => {
+                tracing::warn!(why, "nobody can tell who holds the Lease");
+                None
+            }
+        };
+        if leads != self.standing.leads {
+            self.standing.leads = leads;
+            tracing::info!(leads, "the Lease");
+            self.step(if leads { Event::Lead } else { Event::Follow });
+        }
+    }
+
+    fn step(&mut self, event: Event<'_>) {
+        let mut actions = Vec::new();
+        self.core.step(event, (self.clock)(), &mut actions);
+        self.carry_out(actions);
+    }
+
+    fn carry_out(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            match action {
+                Action::Look => self.parts.telemetry.look_now(),
+                Action::Pass {
+                    worker,
+                    replacement,
+                    veto,
+                } => self.begin_pass(worker, *replacement, veto),
+                Action::Decide(decision) => self.decided(&decision),
+                Action::Ended { at, name, outcome } => self.ended(at, &name, &outcome),
+                Action::Armed => {
+                    self.armed_at = Some((self.clock)());
+                    tracing::info!("everything that was said has been heard: this healer acts");
+                }
+            }
+        }
+    }
+
+    fn begin_pass(&self, worker: WorkerId, replacement: Replacement, veto: Option<Veto>) {
+        let reads_nodes = matches!(replacement.fencing, Fencing::BestEffort(_));
+        let jobs = self.parts.jobs.clone().that_reads_nodes(reads_nodes);
+        let outbox = self.parts.outbox.clone();
+        let (now, dry_run) = ((self.clock)(), self.parts.dry_run);
+        self.parts.runtime.spawn(async move {
+            let passed = replace::pass(&jobs, &replacement, veto, now).await;
+            let passed = if dry_run { unchanged(passed) } else { passed };
+            // Nobody listens any more when the healer ends; another one goes on.
+            outbox
+                .send(Message::Passed(worker, replacement.worker, passed))
+                .ok();
+        });
+    }
+
+    fn decided(&self, decision: &Decision) {
+        tracing::info!(
+            producer = %decision.producer, queue = %decision.queue_id, job = decision.job.as_deref(),
+            decision = decision.decision.word(), cause = decision.cause.word(), why = decision.why,
+            "decided"
+        );
+        self.parts.meters.decided(decision);
+        self.parts
+            .board
+            .write(|notes| notes.incidents.decided(decision));
+        self.parts
+            .chronicle
+            .decided(&self.parts.runtime, decision, self.parts.dry_run);
+    }
+
+    fn ended(&self, at: Moment, name: &Name, outcome: &Outcome) {
+        tracing::info!(producer = %name.producer, queue = %name.queue, ?outcome, "ended");
+        self.parts.meters.ended(outcome);
+        let opened = self.parts.board.write(|notes| {
+            notes.incidents.ended(name, outcome, at);
+            notes.incidents.opened(name)
+        });
+        if let (Outcome::Replacement(End::Released), Some(opened)) = (outcome, opened) {
+            self.parts
+                .meters
+                .replacement_seconds
+                .observe(at.since(opened).as_secs_f64());
+        }
+    }
+
+    /// Writes the board and the gauges, now and then.
+    fn show(&mut self) {
+        if self.shown.is_some_and(|shown| shown.elapsed() < SHOW_EVERY) {
+            return;
+        }
+        self.shown = Some(Instant::now());
+        let now = (self.clock)();
+        let census = self.core.census();
+        let through = self.core.sight().through();
+        self.standing.armed = self.core.is_armed();
+        self.standing.blind = self.core.is_blind(now);
+        self.standing.storm = self.core.storms(now);
+        self.standing.dark_partitions = self.core.sight().dark(now);
+        self.standing.sight_age_ms = through
+            .map(|through| u64::try_from(now.since(through).as_millis()).unwrap_or(u64::MAX));
+        let kafka = if self.standing.blind {
+            Err("not every partition is known to be heard and to be written to")
+        } else {
+            Ok(())
+        };
+        self.parts.ready.set("kafka", kafka);
+        let positions: Vec<_> = self.parts.telemetry.positions().collect();
+        self.parts.meters.show(&self.standing, &census, &positions);
+        let stale = self.core.tally().stale;
+        self.parts
+            .meters
+            .stale
+            .inc_by(stale.saturating_sub(self.stale));
+        self.stale = stale;
+        self.parts.board.write(|notes| {
+            (notes.as_of, notes.census, notes.positions) = (now, census, positions);
+            notes.standing.clone_from(&self.standing);
+        });
+    }
+
+    fn has_done_it_once(&self) -> bool {
+        let (Some(listen_for), Some(armed_at)) = (self.parts.once, self.armed_at) else {
+            return false;
+        };
+        let census = self.core.census();
+        let idle = census.healing + census.suspected + census.unheard_successors == 0;
+        idle && (self.clock)().since(armed_at) >= listen_for
+    }
+}
+
+/// In a dry run a pass changes nothing, so it has not created what it seems to have created.
+fn unchanged(passed: Passed) -> Passed {
+    match passed {
+        Passed::Troubled(Trouble::Denied(why)) => Passed::Troubled(Trouble::Denied(why)),
+        Passed::Over(End::Released) | Passed::Created | Passed::Deleted | Passed::Reprieved => {
+            Passed::Over(End::Refused(Refusal::DryRun))
+        }
+        other => other,
+    }
+}
+
+/// What was heard, as the core wants to know it.
+fn understand<'a>(
+    heard: Heard<'a>,
+    queue: Option<&str>,
+    meters: &Meters,
+    ready: &temper_ops::http::Readiness,
+) -> Option<Event<'a>> {
+    match heard {
+        Heard::Record(record) => {
+            let topic = name(record.topic);
+            read(record, meters).unwrap_or_else(|unreadable| {
+                tracing::debug!(topic, partition = record.partition, offset = record.offset, %unreadable, "passing over a message");
+                meters.unreadable.with([topic, unreadable.label()]).inc();
+                None
+            }).filter(|event| concerns(event, queue))
+        }
+        Heard::Partitions { topic, count } => Some(Event::Partitions { topic, count }),
+        Heard::Barrier {
+            topic,
+            partition,
+            asked,
+            high,
+        } => {
+            let partition = usize::try_from(partition).ok()?;
+            Some(Event::Barrier {
+                topic,
+                partition,
+                asked,
+                end: high,
+            })
+        }
+        Heard::Written { partition, since } => Some(Event::Written {
+            partition: usize::try_from(partition).ok()?,
+            since,
+        }),
+        Heard::Trouble(trouble) => {
+            tracing::warn!(%trouble, "kafka");
+            meters.kafka_trouble.with([metrics::kind(&trouble)]).inc();
+            ready.set("kafka", Err(&trouble.to_string()));
+            None
+        }
+    }
+}
+
+fn read<'a>(record: Record<'a>, meters: &Meters) -> Result<Option<Event<'a>>, Unreadable> {
+    let payload = record.payload.unwrap_or_default();
+    match record.topic {
+        Topic::Control => Command::parse(payload).map(|command| Some(Event::Demanded(command))),
+        Topic::Events => {
+            let report = Report::parse(payload)?;
+            meters.reports.with([status(report.status)]).inc();
+            let appended = match record.stamp {
+                Stamp::Appended(ms) => u64::try_from(ms).ok().map(Moment::from_unix_ms),
+                Stamp::Created(_) | Stamp::None => None,
+            };
+            let place = Place {
+                partition: record.partition,
+                offset: record.offset,
+            };
+            Ok(Some(Event::Said {
+                report,
+                place,
+                appended,
+            }))
+        }
+    }
+}
+
+/// A sidecar looks at one queue only.
+fn concerns(event: &Event<'_>, queue: Option<&str>) -> bool {
+    match (event, queue) {
+        (Event::Said { report, .. }, Some(queue)) => {
+            report.queue.is_empty() || report.queue == queue
+        }
+        _ => true,
+    }
+}
+
+const fn name(topic: Topic) -> &'static str {
+    match topic {
+        Topic::Events => "events",
+        Topic::Control => "control",
+    }
+}
+
+const fn status(status: Status) -> &'static str {
+    match status {
+        Status::Started => "started",
+        Status::Loading => "loading",
+        Status::Finished => "finished",
+        Status::Error => "error",
+        Status::Interrupted => "interrupted",
+        Status::Pong => "pong",
+        Status::OfQueue => "of_queue",
+    }
+}
