@@ -84,3 +84,11 @@ fn note(decision: &Decision) -> String {
     note.truncate(end);
     note
 }
+
+impl std::fmt::Debug for Chronicle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chronicle")
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}

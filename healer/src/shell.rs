@@ -426,3 +426,19 @@ const fn status(status: Status) -> &'static str {
         Status::OfQueue => "of_queue",
     }
 }
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Parts")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<C> std::fmt::Debug for Shell<C> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shell")
+            .field("standing", &self.standing)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,7 +1,7 @@
 //! A healer of flesh and blood: the real core and the real protocol, with a reader that lags, a watch that falls behind, and an end.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     future::Future,
     pin::Pin,
     task::{Context, Poll, Waker},
@@ -27,7 +27,7 @@ type Pass = Pin<Box<dyn Future<Output = Passed> + Send>>;
 pub(crate) struct Replica {
     core: Healer,
     pub(crate) wire: Wire,
-    passes: HashMap<WorkerId, Pass>,
+    passes: BTreeMap<WorkerId, Pass>,
     events: Vec<Reader>,
     control: Reader,
     /// Changes that the watch has delivered.
@@ -75,7 +75,7 @@ impl Replica {
         Self {
             core,
             wire: Wire::default(),
-            passes: HashMap::new(),
+            passes: BTreeMap::new(),
             events: vec![Reader::default(); partitions],
             control: Reader::default(),
             watched: 0,
