@@ -90,7 +90,7 @@ impl Settings {
             control: "queue-control".into(),
             canary: None,
             min_isr: 2,
-            lookback: Duration::from_secs(3600),
+            lookback: Duration::from_hours(1),
             barrier_every: Duration::from_millis(250),
             canary_every: Duration::from_millis(500),
             call_timeout: Duration::from_secs(1),
@@ -234,7 +234,7 @@ mod tests {
         );
         assert_eq!(settings.canary.as_deref(), Some("temper-canary"));
         assert_eq!(settings.min_isr, 1);
-        assert_eq!(settings.lookback, Duration::from_secs(5400));
+        assert_eq!(settings.lookback, Duration::from_mins(90));
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl Subject {
 /// The first repetition is worth saying after so long, each further one after twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// Somebody who looks at the log now sees what has been wrong since yesterday.
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 
 /// Says the first trouble of a kind at once, and its repetitions ever more rarely.
 #[derive(Debug, Default)]
@@ -258,7 +258,7 @@ mod tests {
             broker: 1,
             reason: "timed out".into(),
         };
-        assert_eq!(times_said(Duration::from_secs(3600), 5, &trouble), 5);
+        assert_eq!(times_said(Duration::from_hours(1), 5, &trouble), 5);
     }
 
     #[test]

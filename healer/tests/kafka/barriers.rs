@@ -1,10 +1,11 @@
 //! What has been seen is proved, and nothing else is.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     time::{Duration, Instant},
 };
 
+use rdkafka::types::RDKafkaApiKey;
 use temper_healer::kafka::{Settings, Topic, Trouble};
 use temper_healer_core::Moment;
 
@@ -44,7 +45,7 @@ fn no_barrier_comes_before_what_was_appended_before_it_was_asked() {
         let mut listener = world.listener(settings);
         let mut appended = Appended::new();
         for _ in 0..60 {
-            let mut partitions = HashMap::new();
+            let mut partitions = BTreeMap::new();
             for _ in 0..dice.usize(0..5) {
                 *partitions.entry(dice.i32(0..6)).or_insert(0) += 1;
             }
@@ -120,7 +121,7 @@ fn a_dead_broker_silences_its_own_partitions_only() {
         .map(|partition| longest_gap(&listener.diary, *partition, down));
     let longest = longest.max().unwrap();
     assert!(
-        longest < Duration::from_millis(1000),
+        longest < Duration::from_secs(1),
         "held up by a dead broker: {longest:?}"
     );
 
@@ -146,6 +147,11 @@ fn longest_gap(diary: &Diary, partition: i32, since: Moment) -> Duration {
 #[test]
 fn without_a_leader_there_is_no_barrier() {
     let world = World::new();
+    // With newer fetches the mock itself falls over a missing leader.
+    world
+        .cluster
+        .apiversion(RDKafkaApiKey::Fetch, Some(0), Some(11))
+        .unwrap();
     let mut listener = world.listener(world.settings());
     listener.until_barriers(&[0, 1, 2, 3, 4, 5], world.now());
     world.lead(EVENTS, 2, None);
@@ -191,7 +197,7 @@ fn with_too_few_replicas_records_are_read_and_prove_nothing() {
 fn who_looks_now_knows_after_one_round_trip() {
     let world = World::new();
     let settings = Settings {
-        barrier_every: Duration::from_secs(3600),
+        barrier_every: Duration::from_hours(1),
         ..world.settings()
     };
     let mut listener = world.listener(settings);

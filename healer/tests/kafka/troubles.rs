@@ -124,7 +124,7 @@ fn records_deleted_before_they_were_read_are_missed_aloud() {
     let mut listener = world.listener(world.settings());
     listener.until("the first", |diary| diary.records.len() == 1);
     // Fetches fail while more is written than the mock keeps.
-    let failing = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; 5000];
+    let failing = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR; 5000];
     world.cluster.request_errors(RDKafkaApiKey::Fetch, &failing);
     for _ in 0..20 {
         world.send(EVENTS, 0, Some(&vec![b'x'; 700_000]));

@@ -14,7 +14,7 @@ use temper_healer::kafka::{Heard, Settings, Stamp, Telemetry, Topic, Trouble};
 use temper_healer_core::Moment;
 
 /// No machine is so slow that what is waited for takes longer.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(1);
 
 pub(crate) const EVENTS: &str = "queue-events";
 pub(crate) const CONTROL: &str = "queue-control";
@@ -42,14 +42,14 @@ impl World {
 
     /// No topic is there.
     pub(crate) fn empty() -> Self {
-        let cluster = MockCluster::new(3).unwrap();
+        let cluster = MockCluster::new(3).expect("a mock cluster");
         let producer = ClientConfig::new()
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .set("message.max.bytes", "20000000")
             .set("enable.idempotence", "true")
             .set("linger.ms", "0")
             .create()
-            .unwrap();
+            .expect("a producer");
         Self {
             cluster,
             producer,
@@ -60,13 +60,13 @@ impl World {
     pub(crate) fn create(&self, topic: &str, partitions: i32, replicas: i32) {
         self.cluster
             .create_topic(topic, partitions, replicas)
-            .unwrap();
+            .expect("a topic is made once");
     }
 
     pub(crate) fn lead(&self, topic: &str, partition: i32, broker: Option<i32>) {
         self.cluster
             .partition_leader(topic, partition, broker)
-            .unwrap();
+            .expect("brokers are 1 to 3");
     }
 
     /// A canary topic with a partition on each broker.
@@ -90,7 +90,7 @@ impl World {
     pub(crate) fn listener(&self, settings: Settings) -> Listener {
         let began = self.began;
         let clock = move || now(began);
-        let telemetry = Telemetry::connect(settings, clock).unwrap();
+        let telemetry = Telemetry::connect(settings, clock).expect("good settings");
         Listener {
             telemetry,
             diary: Diary::default(),
@@ -113,11 +113,13 @@ impl World {
         self.producer
             .send(record)
             .map_err(|(error, _)| error)
-            .unwrap();
+            .expect("room for a record");
     }
 
     pub(crate) fn flush(&self) {
-        self.producer.flush(DEADLINE).unwrap();
+        self.producer
+            .flush(DEADLINE)
+            .expect("a cluster that takes writes");
     }
 
     /// Appends a record.
