@@ -208,3 +208,68 @@ impl Beginning {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LED: Partition = Partition {
+        leader: Some(1),
+        in_sync: 3,
+    };
+
+    fn board(lookback: Duration) -> Board {
+        let settings = Settings {
+            lookback,
+            ..Settings::new("b:9092")
+        };
+        let (wire, _) = Wire::new();
+        let clock = || Moment::from_unix_ms(10_000);
+        let board = Board::new(settings, Arc::new(wire), Arc::new(clock));
+        board.begin(1);
+        board
+    }
+
+    fn learn(board: &Board, partitions: usize) -> Vec<(i32, From)> {
+        board.learn(Topic::Events, board.now(), vec![LED; partitions]);
+        let unstarted = board.unstarted(&board.cluster().led_by(1));
+        let begin = unstarted.partitions.into_iter();
+        begin
+            .map(|(_, partition, from)| (partition, from))
+            .collect()
+    }
+
+    #[test]
+    fn partitions_that_come_later_are_read_from_their_oldest_record() {
+        let board = board(Duration::from_secs(1));
+        let time = From::Time(Moment::from_unix_ms(9000));
+        assert_eq!(learn(&board, 1), [(0, time)]);
+        assert_eq!(learn(&board, 2), [(0, time), (1, From::Oldest)]);
+        board.begin(2);
+        assert_eq!(
+            learn(&board, 2),
+            [(0, time), (1, time)],
+            "now both are there"
+        );
+    }
+
+    #[test]
+    fn without_a_limit_everything_is_read_from_its_oldest_record() {
+        assert_eq!(learn(&board(Duration::MAX), 1), [(0, From::Oldest)]);
+    }
+
+    #[test]
+    fn a_beginning_is_told_once_a_reading() {
+        let board = board(Duration::MAX);
+        learn(&board, 1);
+        assert!(board.claim(1, Topic::Events, 0));
+        assert!(!board.claim(1, Topic::Events, 0));
+        assert!(learn(&board, 1).is_empty());
+        board.begin(2);
+        assert!(
+            !board.claim(1, Topic::Events, 0),
+            "of a reading that is over"
+        );
+        assert!(board.claim(2, Topic::Events, 0));
+    }
+}

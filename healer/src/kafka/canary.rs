@@ -12,7 +12,7 @@ use std::{
 
 use rdkafka::{
     error::KafkaResult,
-    producer::{BaseProducer, BaseRecord, Producer, ProducerContext},
+    producer::{BaseProducer, BaseRecord, ProducerContext},
 };
 
 use super::{
@@ -61,9 +61,6 @@ impl<C: ProducerContext<DeliveryOpaque = Box<Flight>> + 'static> Canary<C> {
             self.write_all();
             self.serve_until(due);
         }
-        // What is on its way proves nothing to anybody any more, and dropping the client would wait for it.
-        self.producer
-            .purge(rdkafka::producer::PurgeConfig::default().queue().inflight());
     }
 
     fn write_all(&self) {

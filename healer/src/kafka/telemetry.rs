@@ -235,7 +235,10 @@ impl Telemetry {
     }
 
     fn floor(&mut self, topic: Topic, partition: i32, low: i64, sink: &mut impl FnMut(Heard<'_>)) {
-        let drained = self.read(sink) < RECORDS_A_POLL;
+        let overtaken = progress(&mut self.topics, topic, partition)
+            .is_some_and(|progress| progress.next() < low);
+        // What was fetched before its deletion comes first.
+        let drained = overtaken && self.read(sink) < RECORDS_A_POLL;
         let Some(progress) = progress(&mut self.topics, topic, partition) else {
             return;
         };
