@@ -29,6 +29,7 @@ pub struct Notes {
 /// Whether this healer sees and acts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "a page of independent facts")]
 pub struct Standing {
     /// Its name in the Lease.
     pub identity: String,

@@ -108,7 +108,7 @@ fn print(text: &str) -> Result<(), Failure> {
     Ok(io::stdout().write_all(text.as_bytes())?)
 }
 
-fn usage(what: String) -> Failure {
+fn usage(what: impl std::fmt::Display) -> Failure {
     Failure::Usage(anyhow::anyhow!("{what}; try `temper-healer help`"))
 }
 
@@ -166,7 +166,7 @@ fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, F
             Value(path) if events.is_none() => events = Some(PathBuf::from(path)),
             Long("policy") => policy = Some(PathBuf::from(arguments.value()?)),
             Long("max-gap") => {
-                max_gap = Span::parse(&arguments.value()?.string()?).map_err(usage)?
+                max_gap = Span::parse(&arguments.value()?.string()?).map_err(usage)?;
             }
             Long("events-topic") => topics.events = arguments.value()?.string()?,
             Long("control-topic") => topics.control = arguments.value()?.string()?,
@@ -205,13 +205,10 @@ fn spoken(summary: &Summary) -> String {
         unreadable,
         decisions,
     } = summary;
-    let mut text = format!("{records} records, {decisions} decisions");
-    if *foreign > 0 {
-        text.push_str(&format!(", {foreign} records of other topics"));
-    }
-    for (why, count) in unreadable {
-        text.push_str(&format!(", {count} unreadable ({why})"));
-    }
-    text.push('\n');
-    text
+    let foreign = (*foreign > 0).then(|| format!(", {foreign} records of other topics"));
+    let unreadable = unreadable
+        .iter()
+        .map(|(why, count)| format!(", {count} unreadable ({why})"));
+    let rest: String = foreign.into_iter().chain(unreadable).collect();
+    format!("{records} records, {decisions} decisions{rest}\n")
 }

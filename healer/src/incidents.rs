@@ -37,10 +37,8 @@ pub struct Incident {
     /// What it rests on.
     pub evidence: Evidence,
     /// When it began.
-    #[serde(serialize_with = "shown")]
     pub opened_at: Moment,
     /// When it ended.
-    #[serde(serialize_with = "shown_if_any")]
     pub closed_at: Option<Moment>,
     /// How it ended, in words.
     pub outcome: Option<&'static str>,
@@ -52,7 +50,6 @@ pub struct Incident {
 #[derive(Clone, Debug, Serialize)]
 pub struct Step {
     /// When.
-    #[serde(serialize_with = "shown")]
     pub at: Moment,
     /// What.
     pub what: String,
@@ -202,17 +199,5 @@ fn spoken(passed: &Passed) -> String {
         Passed::Over(End::Released) => "released the successor".to_owned(),
         Passed::Over(End::FoundReleased) => "found the successor released".to_owned(),
         Passed::Over(_) => "ended".to_owned(),
-    }
-}
-
-fn shown<S: serde::Serializer>(moment: &Moment, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(moment)
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
-fn shown_if_any<S: serde::Serializer>(moment: &Option<Moment>, to: S) -> Result<S::Ok, S::Error> {
-    match moment {
-        Some(moment) => to.collect_str(moment),
-        None => to.serialize_none(),
     }
 }

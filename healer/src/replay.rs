@@ -27,7 +27,7 @@ pub const MAX_GAP: Span = Span::seconds(60);
 const STEP: Duration = Duration::from_millis(500);
 
 /// A longer time without any record is skipped: nothing can be decided in it.
-const LONGEST_SILENCE: Duration = Duration::from_secs(3600);
+const LONGEST_SILENCE: Duration = Duration::from_hours(1);
 
 /// Which topics hold what.
 #[derive(Clone, Debug, PartialEq, Eq)]

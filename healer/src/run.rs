@@ -119,7 +119,8 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     server.await?;
     tokio::task::spawn_blocking(move || deciding.join())
         .await?
-        .map_err(|_| anyhow::anyhow!("the healing thread panicked"))
+        .ok()
+        .context("the healing thread panicked")
 }
 
 /// The wall clock, read once, and what has passed since.
@@ -163,7 +164,7 @@ async fn tell_policy(file: Option<PathBuf>, outbox: mpsc::Sender<Message>) {
                 outbox.send(Message::Policy(Box::new(policy))).ok();
             }
             Err(error) => {
-                tracing::error!(file = %file.display(), %error, "the policy has changed and makes no sense: the one before holds")
+                tracing::error!(file = %file.display(), %error, "the policy has changed and makes no sense: the one before holds");
             }
         }
         known = Some(text);

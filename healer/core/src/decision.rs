@@ -9,7 +9,6 @@ use crate::{Moment, job::Name, policy::Cause, worker::Place};
 #[serde(rename_all = "camelCase")]
 pub struct Decision {
     /// When.
-    #[serde(serialize_with = "rfc3339")]
     pub at: Moment,
     /// About which worker.
     pub producer: Box<str>,
@@ -62,10 +61,7 @@ impl Verdict {
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// When the worker was last heard; absent if never.
-    #[serde(
-        serialize_with = "optional_rfc3339",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub heard_at: Option<Moment>,
     /// Partition and offset of its last word.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,16 +70,10 @@ pub struct Evidence {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub records_written: Option<u64>,
     /// All that was said up to then had been heard, and could be said.
-    #[serde(
-        serialize_with = "optional_rfc3339",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_through: Option<Moment>,
     /// Without a gap since then.
-    #[serde(
-        serialize_with = "optional_rfc3339",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_from: Option<Moment>,
 }
 
@@ -97,17 +87,5 @@ impl Decision {
 impl Serialize for Place {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&format_args!("{}@{}", self.partition, self.offset))
-    }
-}
-
-fn rfc3339<S: Serializer>(moment: &Moment, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(moment)
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the field as it is")]
-fn optional_rfc3339<S: Serializer>(moment: &Option<Moment>, to: S) -> Result<S::Ok, S::Error> {
-    match moment {
-        Some(moment) => to.collect_str(moment),
-        None => to.serialize_none(),
     }
 }

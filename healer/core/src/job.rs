@@ -349,7 +349,10 @@ fn replaces(job: &Value) -> Option<Replaces> {
 /// Reads the list that [`write_heals`] wrote; what can't be read is left out.
 fn heals(text: &str) -> Vec<Heal> {
     let entries = text.split(',').filter_map(|entry| {
-        let (at, error) = entry.trim().split_once(' ').unwrap_or((entry.trim(), ""));
+        let (at, error) = entry
+            .trim()
+            .split_once(' ')
+            .unwrap_or_else(|| (entry.trim(), ""));
         Some(Heal {
             at: timestamp(at)?,
             error: Fingerprint::parse(error),

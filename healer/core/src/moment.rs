@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use serde::{Serialize, Serializer};
+
 /// A point in time: milliseconds since the Unix epoch, on a clock that never steps back.
 ///
 /// The shell reads the wall clock once, when it starts, and adds what a monotonic clock says has passed since. So moments can be
@@ -46,6 +48,13 @@ impl fmt::Display for Moment {
             Ok(timestamp) => write!(f, "{timestamp:.3}"),
             Err(_) => write!(f, "{ms} ms after 1970"),
         }
+    }
+}
+
+impl Serialize for Moment {
+    /// As RFC 3339.
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
     }
 }
 

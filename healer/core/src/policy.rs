@@ -213,6 +213,9 @@ impl Policy {
 
     /// StreamForge's kinds of workers, with deadlines that its pages allow for. `TELEMETRY_INTERVAL` is documented for one
     /// of them alone, so they are generous.
+    ///
+    /// # Panics
+    /// Never: a test reads it.
     pub fn streamforge() -> Self {
         let text = include_str!("policy/streamforge.yaml");
         Self::parse(text).expect("a test reads the built-in policy")

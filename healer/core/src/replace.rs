@@ -88,7 +88,7 @@ pub struct Seen {
 }
 
 /// What a pass does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Create this Job, suspended.
     Create(Box<Value>),
@@ -427,6 +427,7 @@ fn lingering(pods: &[Pod], fencing: Fencing, now: Moment) -> usize {
 }
 
 /// What has become of the old Job.
+#[derive(Clone, Copy)]
 enum Old<'a> {
     Gone,
     Another,

@@ -121,17 +121,17 @@ impl Sight {
     /// Everything that workers said up to this moment has been heard, and they could say it; none if nothing is proven yet.
     pub fn through(&self) -> Option<Moment> {
         let events = self.events.iter().map(|p| p.heard.min(p.written));
-        earliest(events)?.min(self.control_through())
+        earliest(events).min(self.control_through())
     }
 
     /// Every demand made before this moment has been heard.
     pub fn control_through(&self) -> Option<Moment> {
-        earliest(self.control.iter().map(|partition| partition.heard))?
+        earliest(self.control.iter().map(|partition| partition.heard))
     }
 
     /// Every report made before this moment has been heard, whether or not anybody could have made one.
     pub fn events_through(&self) -> Option<Moment> {
-        earliest(self.events.iter().map(|partition| partition.heard))?
+        earliest(self.events.iter().map(|partition| partition.heard))
     }
 
     /// Whether all that was said before the reading began has been heard again.
@@ -195,9 +195,9 @@ impl Sight {
     }
 }
 
-/// The earliest of all; none as soon as one is none, and nothing at all of nothing.
-fn earliest(moments: impl Iterator<Item = Option<Moment>>) -> Option<Option<Moment>> {
-    moments.min()
+/// The earliest of all; none as soon as one is none, and of nothing.
+fn earliest(moments: impl Iterator<Item = Option<Moment>>) -> Option<Moment> {
+    moments.min().flatten()
 }
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ mod tests {
 
     const PATIENCE: Patience = Patience {
         max_gap: Duration::from_secs(5),
-        recovery_grace: Duration::from_secs(60),
+        recovery_grace: Duration::from_mins(1),
     };
 
     fn at(seconds: u64) -> Moment {

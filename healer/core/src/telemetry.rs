@@ -196,9 +196,11 @@ fn status(raw: &RawReport<'_>) -> Result<Status, Unreadable> {
         "stopped" | "pending" => Status::OfQueue,
         other => return Err(unknown("status", other)),
     };
-    Ok(match status {
-        Status::Started | Status::Loading if raw.finished.0 => Status::Finished,
-        as_it_says => as_it_says,
+    let goes_on = matches!(status, Status::Started | Status::Loading);
+    Ok(if goes_on && raw.finished.0 {
+        Status::Finished
+    } else {
+        status
     })
 }
 

@@ -165,6 +165,10 @@ pub(crate) enum Hold {
 }
 
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is something that was seen, and any of them can be true together"
+)]
 pub(crate) struct Healing {
     pub(crate) suspicion: Suspicion,
     pub(crate) replacement: Replacement,

@@ -23,8 +23,8 @@ const FIELD_MANAGER: &str = "temper-healer";
 #[derive(Clone)]
 pub struct Jobs {
     client: Client,
-    jobs: Request,
-    pods: Request,
+    of_jobs: Request,
+    of_pods: Request,
     nodes: Api<Node>,
     /// Nodes may be read, and are, where a policy needs to know whether they are ready.
     reads_nodes: bool,
@@ -35,7 +35,7 @@ pub struct Jobs {
 impl fmt::Debug for Jobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jobs")
-            .field("at", &self.jobs.url_path)
+            .field("at", &self.of_jobs.url_path)
             .finish_non_exhaustive()
     }
 }
@@ -48,8 +48,8 @@ impl Jobs {
         Self {
             nodes: Api::all(client.clone()),
             client,
-            jobs: Request::new(jobs),
-            pods: Request::new(pods),
+            of_jobs: Request::new(jobs),
+            of_pods: Request::new(pods),
             reads_nodes: false,
             dry_run: false,
         }
@@ -102,7 +102,7 @@ impl Jobs {
 impl Cluster for Jobs {
     async fn job(&self, name: &str) -> Result<Option<Value>, Trouble> {
         let what = format!("reading Job {name}");
-        let request = self.jobs.get(name, &GetParams::default());
+        let request = self.of_jobs.get(name, &GetParams::default());
         match request.map_err(|error| Trouble::Denied(format!("{what}: {error}"))) {
             Ok(request) => absent_is_none(
                 in_time_or_status(&what, self.client.request::<Value>(request)).await,
@@ -118,7 +118,7 @@ impl Cluster for Jobs {
         let list = self
             .ask(
                 &what,
-                self.pods.list(&ListParams::default().labels(&selector)),
+                self.of_pods.list(&ListParams::default().labels(&selector)),
             )
             .await?;
         let mut pods = Vec::new();
@@ -141,7 +141,9 @@ impl Cluster for Jobs {
             .pointer("/metadata/name")
             .and_then(Value::as_str)
             .unwrap_or("?");
-        let request = self.jobs.create(&self.post(), job.to_string().into_bytes());
+        let request = self
+            .of_jobs
+            .create(&self.post(), job.to_string().into_bytes());
         self.ask(&format!("creating Job {name}"), request)
             .await
             .map(drop)
@@ -163,7 +165,7 @@ impl Cluster for Jobs {
             dry_run: self.dry_run,
             ..PatchParams::default()
         };
-        let request = self.jobs.patch(name, &params, &Patch::Merge(change));
+        let request = self.of_jobs.patch(name, &params, &Patch::Merge(change));
         self.ask(&format!("changing Job {name}"), request)
             .await
             .map(drop)
@@ -277,9 +279,8 @@ async fn in_time_or_status<T>(
 fn trouble(status: &Status) -> Trouble {
     let why = status.message.clone();
     match status.code {
-        409 => Trouble::Conflict(why),
-        // The object that was to be changed has gone: read again.
-        404 | 410 => Trouble::Conflict(why),
+        // It has changed, or it has gone: read again.
+        404 | 409 | 410 => Trouble::Conflict(why),
         408 | 429 | 500.. => Trouble::Busy {
             why,
             after: retry_after(status),

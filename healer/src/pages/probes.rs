@@ -249,7 +249,8 @@ fn lag(query: &Questions, notes: &Notes) -> Result<Answer, Refused> {
         None => 1000,
         Some(text) => text
             .parse()
-            .map_err(|_| Refused::Bad(format!("max={text} is no number of records")))?,
+            .ok()
+            .ok_or_else(|| Refused::Bad(format!("max={text} is no number of records")))?,
     };
     let lag: u64 = notes
         .positions
@@ -273,6 +274,7 @@ fn mark(query: &Questions) -> Result<Option<Moment>, Refused> {
     let ms = text
         .trim()
         .parse()
-        .map_err(|_| Refused::Bad(format!("mark={text} is none that /probes/mark gave")))?;
+        .ok()
+        .ok_or_else(|| Refused::Bad(format!("mark={text} is none that /probes/mark gave")))?;
     Ok(Some(Moment::from_unix_ms(ms)))
 }

@@ -94,7 +94,8 @@ fn record(line: &[u8]) -> Result<Record, String> {
         return Err(format!("there is no partition {}", line.partition));
     }
     let ts = u64::try_from(line.ts)
-        .map_err(|_| format!("ts {} is no time: the record has no timestamp", line.ts))?;
+        .ok()
+        .ok_or_else(|| format!("ts {} is no time: the record has no timestamp", line.ts))?;
     let payload = match line.payload {
         None | Some(serde_json::Value::Null) => String::new(),
         Some(serde_json::Value::String(text)) => text,

@@ -1,3 +1,4 @@
 //! The healer from outside.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
 mod replay;

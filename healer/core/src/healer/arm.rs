@@ -117,7 +117,7 @@ impl Healer {
 }
 
 /// An error of before then was somebody else's to heal, and its worker may have come back since, unheard.
-const LATELY: Duration = Duration::from_secs(60);
+const LATELY: Duration = Duration::from_mins(1);
 
 /// The clocks of brokers and API servers are kept by the platform, and may still differ by so much.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(5);

@@ -201,7 +201,9 @@ impl<'a> Deadlines<'a> {
     fn first_word(&self, worker: &Worker) -> Option<Span> {
         match worker.course {
             Course::Healed => self.start.or(self.silent),
-            _ => self.start,
+            Course::Well | Course::Suspected(_) | Course::Healing(_) | Course::LeftAlone(_) => {
+                self.start
+            }
         }
     }
 }

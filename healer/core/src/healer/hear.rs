@@ -136,7 +136,6 @@ impl Healer {
             return;
         };
         let outcome = match &mut worker.course {
-            Course::Well => return,
             Course::Healed => Outcome::Healed,
             Course::Suspected(suspicion) | Course::LeftAlone(suspicion)
                 if clears(suspicion.cause) =>
@@ -152,7 +151,7 @@ impl Healer {
                 }
                 return;
             }
-            Course::Suspected(_) | Course::LeftAlone(_) => return,
+            Course::Well | Course::Suspected(_) | Course::LeftAlone(_) => return,
         };
         let name = worker.name.clone();
         self.set_course(id, Course::Well);

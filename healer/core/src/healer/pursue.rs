@@ -25,7 +25,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
 /// People are told about a replacement that takes longer.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 impl Healer {
     /// Asks for the passes that are due.
@@ -228,8 +228,9 @@ impl Healer {
             End::Gone => {}
             // If it was not heard, its Job has started it again.
             End::Vetoed(Veto::Recovered) if worker.said.phase == Phase::Working => {}
-            End::Vetoed(Veto::Recovered) => worker.said = Said::nothing_after_another(now),
-            End::Overtaken => worker.said = Said::nothing_after_another(now),
+            End::Vetoed(Veto::Recovered) | End::Overtaken => {
+                worker.said = Said::nothing_after_another(now);
+            }
             End::Vetoed(Veto::Paused) => {
                 worker.course = Course::Suspected(suspicion);
                 self.suspected.push(id);

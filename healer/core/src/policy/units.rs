@@ -31,9 +31,10 @@ impl Span {
 
     /// Reads one.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no span of time; write it like 90s, 5m or 1h30m");
-        let signed: jiff::SignedDuration = text.trim().parse().map_err(|_| wrong())?;
-        signed.try_into().map(Self).map_err(|_| wrong())
+        let signed = text.trim().parse::<jiff::SignedDuration>().ok();
+        let span = signed.and_then(|signed| Duration::try_from(signed).ok());
+        span.map(Self)
+            .ok_or_else(|| format!("`{text}` is no span of time; write it like 90s, 5m or 1h30m"))
     }
 }
 

@@ -66,7 +66,7 @@ impl Kafka {
         let which = random.usize(0..self.events.len() * 2 + 2);
         self.outages += 1;
         match which.checked_sub(self.events.len() * 2) {
-            None if which % 2 == 0 => self.events[which / 2].dark_until = now + length,
+            None if which.is_multiple_of(2) => self.events[which / 2].dark_until = now + length,
             None => self.events[which / 2].mute_until = now + length,
             Some(0) => self.control.dark_until = now + length,
             Some(_) => {

@@ -5,6 +5,14 @@
 //! delete and replace Jobs by hand. The healers in it are the real core and the real protocol; only time and the world are made up.
 //!
 //! `TEMPER_SIM_RUNS=1000000 cargo test --release -p temper-healer-core --test simulation -- --nocapture` runs it at length.
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "all of it is a test: it may panic, print, and be told by the environment how long to run"
+)]
 
 mod healer;
 mod kafka;
@@ -49,7 +57,7 @@ fn seed() -> Option<u64> {
 
 #[test]
 fn no_worker_is_lost_doubled_or_blamed_for_our_blindness() {
-    let (first, runs) = seed().map_or((0, runs()), |seed| (seed, 1));
+    let (first, runs) = seed().map_or_else(|| (0, runs()), |seed| (seed, 1));
     let summary = run(first, runs, Mutation::None).unwrap_or_else(|law| panic!("{law}"));
     println!("{runs} runs: {summary:?}");
     if runs >= 1000 {

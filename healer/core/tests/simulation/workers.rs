@@ -95,7 +95,7 @@ fn controllers(
             .count();
         match state {
             State::Active if own == 0 && random.u64(0..POD_WITHIN) < 200 => {
-                start(store, fates, worker, &uid, now, random)?
+                start(store, fates, worker, &uid, now, random)?;
             }
             State::Deleting if own == 0 => store.remove(&name),
             State::Deleting => end_all(store, fates, &uid, now, random),
