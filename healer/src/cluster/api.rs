@@ -152,7 +152,7 @@ impl Cluster for Jobs {
     async fn delete(&self, name: &str, uid: &str, version: &str) -> Result<(), Trouble> {
         let what = format!("deleting Job {name}");
         let request = self
-            .jobs
+            .of_jobs
             .delete(name, &foreground(uid, version, self.dry_run));
         let request = request.map_err(|error| Trouble::Denied(format!("{what}: {error}")))?;
         absent_is_none(in_time_or_status(&what, self.client.request::<Value>(request)).await)
