@@ -23,8 +23,8 @@ const FIELD_MANAGER: &str = "temper-healer";
 #[derive(Clone)]
 pub struct Jobs {
     client: Client,
-    of_jobs: Request,
-    of_pods: Request,
+    requests: Request,
+    pod_requests: Request,
     nodes: Api<Node>,
     /// Nodes may be read, and are, where a policy needs to know whether they are ready.
     reads_nodes: bool,
@@ -35,7 +35,7 @@ pub struct Jobs {
 impl fmt::Debug for Jobs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Jobs")
-            .field("at", &self.of_jobs.url_path)
+            .field("at", &self.requests.url_path)
             .finish_non_exhaustive()
     }
 }
@@ -48,8 +48,8 @@ impl Jobs {
         Self {
             nodes: Api::all(client.clone()),
             client,
-            of_jobs: Request::new(jobs),
-            of_pods: Request::new(pods),
+            requests: Request::new(jobs),
+            pod_requests: Request::new(pods),
             reads_nodes: false,
             dry_run: false,
         }
@@ -102,7 +102,7 @@ impl Jobs {
 impl Cluster for Jobs {
     async fn job(&self, name: &str) -> Result<Option<Value>, Trouble> {
         let what = format!("reading Job {name}");
-        let request = self.of_jobs.get(name, &GetParams::default());
+        let request = self.requests.get(name, &GetParams::default());
         match request.map_err(|error| Trouble::Denied(format!("{what}: {error}"))) {
             Ok(request) => absent_is_none(
                 in_time_or_status(&what, self.client.request::<Value>(request)).await,
@@ -118,7 +118,8 @@ impl Cluster for Jobs {
         let list = self
             .ask(
                 &what,
-                self.of_pods.list(&ListParams::default().labels(&selector)),
+                self.pod_requests
+                    .list(&ListParams::default().labels(&selector)),
             )
             .await?;
         let mut pods = Vec::new();
@@ -142,7 +143,7 @@ impl Cluster for Jobs {
             .and_then(Value::as_str)
             .unwrap_or("?");
         let request = self
-            .of_jobs
+            .requests
             .create(&self.post(), job.to_string().into_bytes());
         self.ask(&format!("creating Job {name}"), request)
             .await
@@ -152,7 +153,7 @@ impl Cluster for Jobs {
     async fn delete(&self, name: &str, uid: &str, version: &str) -> Result<(), Trouble> {
         let what = format!("deleting Job {name}");
         let request = self
-            .of_jobs
+            .requests
             .delete(name, &foreground(uid, version, self.dry_run));
         let request = request.map_err(|error| Trouble::Denied(format!("{what}: {error}")))?;
         absent_is_none(in_time_or_status(&what, self.client.request::<Value>(request)).await)
@@ -165,7 +166,7 @@ impl Cluster for Jobs {
             dry_run: self.dry_run,
             ..PatchParams::default()
         };
-        let request = self.of_jobs.patch(name, &params, &Patch::Merge(change));
+        let request = self.requests.patch(name, &params, &Patch::Merge(change));
         self.ask(&format!("changing Job {name}"), request)
             .await
             .map(drop)

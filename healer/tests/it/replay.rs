@@ -95,6 +95,11 @@ fn run(policy: &str, events: &str) -> (Vec<Value>, String, Option<i32>) {
     )
 }
 
+/// So many lines, numbered from 0.
+fn lines(count: u64, line: impl Fn(u64) -> String) -> String {
+    (0..count).map(|n| line(n) + "\n").collect()
+}
+
 /// Somebody who speaks every ten seconds, so that silence of others means something.
 fn beside(chatter: &str, seconds: u64, tape: &str) -> String {
     let words = (0..=seconds / 10).map(|n| format!("{} 0 other/{chatter} loading {n}\n", n * 10));
@@ -174,9 +179,7 @@ fn interrupted_without_a_stop_is_healed_if_nobody_comes_back() {
 
 #[test]
 fn who_speaks_and_writes_nothing_is_stalled() {
-    let flat: String = (0..=40)
-        .map(|n| format!("{} 1 loader-a__1 loading 7\n", n * 10))
-        .collect();
+    let flat = lines(41, |n| format!("{} 1 loader-a__1 loading 7", n * 10));
     let decided = decisions(&beside("loader-b__2", 400, &flat));
     assert!(
         decided.len() == 1 && decided[0].ends_with("loader-a__1 heal stalled"),
@@ -201,15 +204,10 @@ fn who_waits_for_a_loader_that_has_finished_is_not_silent() {
 
 #[test]
 fn the_same_error_is_not_tried_for_ever() {
-    let tape: String = (0..6)
-        .map(|n| {
-            format!(
-                "{0} 0 loader-a__1 started\n{1} 0 loader-a__1 error disk{n}\n",
-                n * 200,
-                n * 200 + 100
-            )
-        })
-        .collect();
+    let tape = lines(6, |n| {
+        let (started, failed) = (n * 200, n * 200 + 100);
+        format!("{started} 0 loader-a__1 started\n{failed} 0 loader-a__1 error disk{n}")
+    });
     let decided = decisions(&tape);
     let verdicts: Vec<_> = decided
         .iter()
@@ -224,12 +222,8 @@ fn the_same_error_is_not_tried_for_ever() {
 
 #[test]
 fn a_storm_is_waited_out() {
-    let beginning: String = (0..15)
-        .map(|n| format!("0 0 loader-a__{n} started\n"))
-        .collect();
-    let storm: String = (0..15)
-        .map(|n| format!("10 0 loader-a__{n} error e\n"))
-        .collect();
+    let beginning = lines(15, |n| format!("0 0 loader-a__{n} started"));
+    let storm = lines(15, |n| format!("10 0 loader-a__{n} error e"));
     let decided = decisions(&beside("loader-b__2", 300, &(beginning + &storm)));
     let count = |verdict: &str| decided.iter().filter(|line| line.contains(verdict)).count();
     assert!(count(" suppress ") >= 5, "{decided:?}");
