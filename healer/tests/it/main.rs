@@ -1,4 +1,5 @@
 //! The healer from outside.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
+mod deploy;
 mod replay;

@@ -5,6 +5,7 @@ mod faults;
 mod refusals;
 mod manifests;
 mod kafka;
+mod packaging;
 
 use serde_json::{Value, json};
 
