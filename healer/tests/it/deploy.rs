@@ -12,12 +12,12 @@ fn text(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("deploy")
         .join(path);
-    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    fs::read_to_string(&path).expect(path.to_str().unwrap_or_default())
 }
 
 /// The one document of a YAML or JSON file in `healer/deploy`.
 fn document(path: &str) -> Value {
-    serde_saphyr::from_str(&text(path)).unwrap()
+    serde_saphyr::from_str(&text(path)).expect(path)
 }
 
 /// What stands between backticks.

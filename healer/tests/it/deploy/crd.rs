@@ -17,7 +17,7 @@ const A_KIND: &str = "kinds: [{workers: a, heal: [], fencing: {bestEffort: 1m}}]
 fn schema() -> Value {
     let crd = document("crd/healing-policies.yaml");
     crd.pointer("/spec/versions/0/schema/openAPIV3Schema/properties/spec")
-        .unwrap()
+        .expect("the definition has a schema")
         .clone()
 }
 
@@ -86,7 +86,7 @@ fn the_schema_has_every_key_of_the_built_in_policy() {
 
 /// The words that a type takes, as it lists them when it is given another one.
 fn words<T: serde::de::DeserializeOwned + std::fmt::Debug>() -> BTreeSet<String> {
-    let error = serde_json::from_str::<T>(r#""?""#).unwrap_err();
+    let error = serde_json::from_str::<T>(r#""?""#).expect_err("no type takes it");
     let mut words = quoted(&error.to_string());
     assert!(words.remove("?"), "{error}");
     words

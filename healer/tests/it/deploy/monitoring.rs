@@ -16,12 +16,11 @@ fn listed() -> Vec<(String, BTreeSet<String>)> {
     let rows = readme
         .lines()
         .filter_map(|line| line.strip_prefix("| `healer_"));
-    rows.map(|row| {
+    rows.filter_map(|row| {
         let mut cells = row.split('|').map(str::trim);
-        let name = format!("healer_{}", cells.next().unwrap().trim_end_matches('`'));
-        let labels = cells.next().unwrap().split(", ");
-        let labels = labels.filter(|label| !label.is_empty());
-        (name, labels.map(str::to_owned).collect())
+        let name = format!("healer_{}", cells.next()?.trim_end_matches('`'));
+        let labels = cells.next()?.split(", ").filter(|label| !label.is_empty());
+        Some((name, labels.map(str::to_owned).collect()))
     })
     .collect()
 }
