@@ -9,10 +9,8 @@ use serde_json::Value;
 
 /// The text of a file in `healer/deploy`.
 fn text(path: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("deploy")
-        .join(path);
-    fs::read_to_string(&path).expect(path.to_str().unwrap_or_default())
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
+    fs::read_to_string(folder.join(path)).expect(path)
 }
 
 /// The one document of a YAML or JSON file in `healer/deploy`.
