@@ -1,5 +1,6 @@
 //! What is installed in a cluster, held to the program: nothing there may drift from what the code knows.
 
+mod manifests;
 mod crd;
 mod monitoring;
 

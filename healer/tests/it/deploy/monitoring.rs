@@ -1,8 +1,10 @@
-//! Alerts and the dashboard ask for metrics that README.md lists, and leave none of them out.
+//! Alerts and the dashboard ask for metrics that the program has, and README.md lists them all.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use temper_healer::metrics::Meters;
+use temper_ops::metrics::Metrics;
 
 use super::{document, quoted, text};
 
@@ -10,8 +12,11 @@ const RULES: &str = "monitoring/prometheus-rule.yaml";
 const TRIALS: &str = "monitoring/prometheus-rule.test.yaml";
 const DASHBOARD: &str = "monitoring/temper-healer.json";
 
-/// Metrics of README.md's table, with their labels.
-fn listed() -> Vec<(String, BTreeSet<String>)> {
+/// A metric's name, with its labels.
+type Metric = (String, BTreeSet<String>);
+
+/// What README.md's table lists.
+fn listed() -> BTreeSet<Metric> {
     let readme = text("README.md");
     let rows = readme
         .lines()
@@ -23,6 +28,40 @@ fn listed() -> Vec<(String, BTreeSet<String>)> {
         Some((name, labels.map(str::to_owned).collect()))
     })
     .collect()
+}
+
+/// What the program declares. A metric with labels is on the page when it has got some.
+fn declared() -> BTreeSet<Metric> {
+    let mut metrics = Metrics::new("temper-healer", "0");
+    let meters = Meters::declare(&mut metrics);
+    for counters in [
+        &meters.reports,
+        &meters.replacements,
+        &meters.api_trouble,
+        &meters.kafka_trouble,
+    ] {
+        counters.with(["x"]);
+    }
+    for counters in [&meters.unreadable, &meters.decisions] {
+        counters.with(["x", "x"]);
+    }
+    meters.workers.with(["x"]);
+    meters.lag.with(["x", "x"]);
+    let page = metrics.page().expect("a text of some lines");
+    page.lines().filter_map(series).collect()
+}
+
+/// The metric of a line of the page; that of a histogram by its sum.
+fn series(line: &str) -> Option<Metric> {
+    let (name, rest) = line.split_once([' ', '{'])?;
+    let name = name.strip_suffix("_sum").unwrap_or(name);
+    let is_one =
+        name.starts_with("healer_") && !name.ends_with("_bucket") && !name.ends_with("_count");
+    let labels = rest.rsplit_once('}').map_or("", |(labels, _)| labels);
+    let names = labels
+        .split(',')
+        .filter_map(|label| Some(label.split_once('=')?.0.to_owned()));
+    is_one.then(|| (name.to_owned(), names.collect()))
 }
 
 /// The metrics that expressions or series ask for; a histogram by its own name.
@@ -50,11 +89,16 @@ fn all<'a>(document: &'a Value, key: &str) -> Vec<&'a str> {
 }
 
 #[test]
+fn every_metric_is_listed_with_its_labels() {
+    assert!(declared().len() > 10);
+    assert_eq!(listed(), declared());
+}
+
+#[test]
 fn the_dashboard_shows_every_metric_and_no_other() {
     let dashboard = document(DASHBOARD);
     let shown = asked_for(&all(&dashboard, "expr").join("\n"));
     let listed: BTreeSet<_> = listed().into_iter().map(|(name, _)| name).collect();
-    assert!(listed.len() > 10);
     assert_eq!(shown, listed);
 }
 
