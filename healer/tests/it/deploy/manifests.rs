@@ -1,6 +1,6 @@
 //! The program understands what the manifests tell it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
 use temper_healer::{kafka::Security, run::Settings};
@@ -67,16 +67,16 @@ fn check(settings: &Settings) {
     assert_eq!(kafka.min_isr, 2);
     assert_eq!(kafka.lookback.as_secs(), 3600);
     let Security::SaslTls { user, password, ca } = &kafka.security else {
-        panic!("{:?}", kafka.security);
+        unreachable!("{:?}", kafka.security);
     };
     assert_eq!(user, "user-streamforge");
     assert_eq!(password, "the KAFKA_PASSWORD");
-    assert_eq!(ca.as_deref().unwrap(), "/certs/ca.crt");
+    assert_eq!(ca.as_deref(), Some(Path::new("/certs/ca.crt")));
 
     assert_eq!(settings.namespace.as_deref(), Some("the POD_NAMESPACE"));
     assert_eq!(settings.identity, "the POD_NAME");
-    let policy = settings.policy_file.as_deref().unwrap();
-    assert_eq!(policy, "/etc/temper-healer/policy.yaml");
+    let policy = Path::new("/etc/temper-healer/policy.yaml");
+    assert_eq!(settings.policy_file.as_deref(), Some(policy));
     assert!(!settings.dry_run && settings.once.is_none());
 }
 
