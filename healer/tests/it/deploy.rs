@@ -42,3 +42,11 @@ fn every_setting_that_is_installed_is_explained() {
     let missing: Vec<_> = names.filter(|name| !explained.contains(*name)).collect();
     assert!(missing.is_empty(), "README.md does not name {missing:?}");
 }
+
+#[test]
+fn the_image_is_built_with_the_toolchain_of_the_workspace() {
+    let toolchain = include_str!("../../../rust-toolchain.toml");
+    let version = toolchain.split('"').nth(1).unwrap();
+    let from = format!("/rust:{version}-bookworm AS build");
+    assert!(text("Containerfile").contains(&from), "{from}");
+}
