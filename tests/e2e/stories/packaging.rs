@@ -10,7 +10,13 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
+use k8s_openapi::{
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Namespace, Pod},
+    },
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
 use kube::{Api, Client, api::PostParams};
 use serde_json::{Value, json};
 use temper_e2e::{cluster::Cluster, controller, home::Home, parts::Parts};
@@ -18,6 +24,8 @@ use tempfile::TempDir;
 
 /// Where the examples install.
 const NAMESPACE: &str = "streamforge";
+/// The label by which a namespace demands the strictest kind of pods.
+const ENFORCE: &str = "pod-security.kubernetes.io/enforce";
 
 /// An API server with namespaces that take only pods of the strictest kind.
 struct Server {
@@ -32,14 +40,10 @@ impl Server {
         let home = Home::claim()?;
         let folder = tempfile::tempdir()?;
         let cluster = Cluster::start(&Parts::locate()?, home.address, folder.path()).await?;
-        for namespace in [NAMESPACE, "stf"] {
-            let strict = "pod-security.kubernetes.io/enforce=restricted";
-            cluster.kubectl(&["create", "namespace", namespace]).await?;
-            cluster
-                .kubectl(&["label", "namespace", namespace, strict])
-                .await?;
-        }
         let client = cluster.client().await?;
+        for namespace in [NAMESPACE, "stf"] {
+            create_strict(&client, namespace).await?;
+        }
         Ok(Self {
             cluster,
             client,
@@ -57,6 +61,23 @@ impl Server {
         let path = path.to_str().context("naming a folder to kubectl")?;
         self.cluster.kubectl(&["kustomize", path]).await
     }
+}
+
+/// The label is there from the beginning: admission may look at a namespace as it was a moment ago.
+async fn create_strict(client: &Client, namespace: &str) -> Result<()> {
+    let metadata = ObjectMeta {
+        name: Some(namespace.to_owned()),
+        labels: Some([(ENFORCE.to_owned(), "restricted".to_owned())].into()),
+        ..ObjectMeta::default()
+    };
+    let namespace = Namespace {
+        metadata,
+        ..Namespace::default()
+    };
+    Api::all(client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await?;
+    Ok(())
 }
 
 fn deploy(name: &str) -> PathBuf {
