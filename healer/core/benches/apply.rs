@@ -1,7 +1,6 @@
 //! How fast events are read and applied, beside reading alone in the same run, and what a worker costs.
 #![expect(
     clippy::disallowed_methods,
-    clippy::disallowed_types,
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,

@@ -47,7 +47,7 @@ pub(crate) fn mark(name: &str) -> String {
     all.chars().take(6).collect()
 }
 
-fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
+pub(crate) fn hash(bytes: impl Iterator<Item = u8>) -> u64 {
     bytes.fold(OFFSET, |hash, byte| {
         (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(PRIME)
     })

@@ -1,6 +1,6 @@
 //! What we need to know of a Job, and what we write on one.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU64};
 
 use serde_json::Value;
 
@@ -66,6 +66,17 @@ pub struct Job {
     pub refusal: Option<Box<Refusal>>,
     /// What is out of the ordinary about it: rarely anything.
     pub notes: Option<Box<Notes>>,
+}
+
+/// A uid, or a queue's name, where it only has to be told from others: 8 bytes instead of 52. Two of a million Jobs are alike once in ten million times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Mark(NonZeroU64);
+
+impl Mark {
+    pub(crate) fn of(uid: &str) -> Self {
+        let hash = crate::fingerprint::hash(uid.bytes());
+        Self(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN))
+    }
 }
 
 /// What most Jobs have nothing of.

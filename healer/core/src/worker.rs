@@ -2,7 +2,7 @@
 
 use crate::{
     Fingerprint, Moment,
-    job::{Heal, Job, Name, State},
+    job::{Heal, Job, Mark, Name, State},
     policy::Cause,
     replace::Replacement,
 };
@@ -17,20 +17,20 @@ pub(crate) struct Worker {
     pub(crate) jobs: Jobs,
     pub(crate) course: Course,
     /// The Job that counted last: one with another uid is another incarnation.
-    pub(crate) seat: Option<Box<str>>,
+    pub(crate) seat: Option<Mark>,
     /// The Job that was replaced last, as a pass has seen it: what a watch that lags still says of it is not true any more.
-    pub(crate) replaced: Option<Box<str>>,
+    pub(crate) replaced: Option<Mark>,
     /// Replacements that no Job's annotation tells of, because Jobs are imagined.
-    pub(crate) imagined: Vec<Heal>,
+    pub(crate) imagined: Option<Box<Vec<Heal>>>,
     /// When it comes up next; an older entry of the wheel means nothing.
     pub(crate) timer: Option<Moment>,
 }
 
 impl Worker {
     /// The Job of that uid is gone, whatever a watch may still say.
-    pub(crate) fn replace(&mut self, uid: Box<str>) {
-        self.jobs.remove(&uid);
-        self.replaced = Some(uid);
+    pub(crate) fn replace(&mut self, uid: &str) {
+        self.jobs.remove(uid);
+        self.replaced = Some(Mark::of(uid));
     }
 
     /// Its Job was replaced a moment ago, and the watch has not told of the successor yet.
@@ -225,7 +225,11 @@ impl Jobs {
     pub(crate) fn put(&mut self, job: Job) {
         match self.0.iter_mut().find(|known| known.uid == job.uid) {
             Some(known) => *known = job,
-            None => self.0.push(job),
+            None => {
+                // Nearly always there is one, and a vector that grows by itself begins with four.
+                self.0.reserve_exact(1);
+                self.0.push(job);
+            }
         }
     }
 

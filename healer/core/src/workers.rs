@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 
 use crate::{
     Moment,
-    job::Name,
+    job::{Mark, Name},
     worker::{Course, Jobs, Said, Worker},
 };
 
@@ -31,10 +31,10 @@ pub(crate) struct Workers {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_producer: HashTable<u32>,
-    by_job: HashMap<Box<str>, WorkerId>,
-    queues: HashMap<Box<str>, Queue>,
+    by_job: HashMap<Mark, WorkerId>,
+    queues: HashMap<Mark, Queue>,
     strangers: VecDeque<WorkerId>,
-    strange_queues: VecDeque<Box<str>>,
+    strange_queues: VecDeque<Mark>,
     hasher: RandomState,
 }
 
@@ -92,7 +92,7 @@ impl Workers {
     /// Remembers a worker, which must not be known yet.
     pub(crate) fn add(&mut self, name: Name, kind: Option<u16>, now: Moment) -> WorkerId {
         let hash = self.hasher.hash_one(&*name.producer);
-        let queue = name.queue.clone();
+        let queue = Mark::of(&name.queue);
         let id = self.fill(Worker {
             name,
             kind,
@@ -101,7 +101,7 @@ impl Workers {
             course: Course::default(),
             seat: None,
             replaced: None,
-            imagined: Vec::new(),
+            imagined: None,
             timer: None,
         });
         let Self {
@@ -119,19 +119,17 @@ impl Workers {
 
     /// Whose Job that is.
     pub(crate) fn owner(&self, job_uid: &str) -> Option<WorkerId> {
-        self.by_job.get(job_uid).copied()
+        self.by_job.get(&Mark::of(job_uid)).copied()
     }
 
     /// Notes whose a Job is.
     pub(crate) fn own(&mut self, job_uid: &str, id: WorkerId) {
-        if !self.by_job.contains_key(job_uid) {
-            self.by_job.insert(job_uid.into(), id);
-        }
+        self.by_job.entry(Mark::of(job_uid)).or_insert(id);
     }
 
     /// Forgets a Job. Its worker counts as a stranger when that was its last.
     pub(crate) fn disown(&mut self, job_uid: &str) {
-        let Some(id) = self.by_job.remove(job_uid) else {
+        let Some(id) = self.by_job.remove(&Mark::of(job_uid)) else {
             return;
         };
         let Some(worker) = self.get_mut(id) else {
@@ -146,26 +144,31 @@ impl Workers {
 
     /// Notes what people demand of a queue.
     pub(crate) fn stop(&mut self, queue: &str, stopped: bool) {
-        if let Some(known) = self.queues.get_mut(queue) {
+        if let Some(known) = self.queues.get_mut(&Mark::of(queue)) {
             known.stopped = stopped;
         } else if stopped {
             let known = Queue {
                 workers: Vec::new(),
                 stopped,
             };
-            self.queues.insert(queue.into(), known);
-            self.strange_queues.push_back(queue.into());
+            self.queues.insert(Mark::of(queue), known);
+            self.strange_queues.push_back(Mark::of(queue));
             self.bound_queues();
         }
     }
 
     pub(crate) fn is_stopped(&self, queue: &str) -> bool {
-        self.queues.get(queue).is_some_and(|queue| queue.stopped)
+        self.queues
+            .get(&Mark::of(queue))
+            .is_some_and(|queue| queue.stopped)
     }
 
     /// All workers of a queue.
     pub(crate) fn of_queue<'a>(&'a self, queue: &str) -> impl Iterator<Item = &'a Worker> {
-        let indexes = self.queues.get(queue).map(|queue| &*queue.workers);
+        let indexes = self
+            .queues
+            .get(&Mark::of(queue))
+            .map(|queue| &*queue.workers);
         let slots = indexes.unwrap_or_default().iter();
         slots.filter_map(|&index| self.slots.get(index_of(index))?.worker.as_ref())
     }
@@ -245,6 +248,7 @@ impl Workers {
         };
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
+        let mark = Mark::of(&worker.name.queue);
         let hash = self.hasher.hash_one(&*worker.name.producer);
         if let Ok(entry) = self
             .by_producer
@@ -252,10 +256,10 @@ impl Workers {
         {
             entry.remove();
         }
-        if let Some(queue) = self.queues.get_mut(&worker.name.queue) {
+        if let Some(queue) = self.queues.get_mut(&mark) {
             queue.workers.retain(|&index| index != id.index);
             if queue.workers.is_empty() && !queue.stopped {
-                self.queues.remove(&worker.name.queue);
+                self.queues.remove(&mark);
             }
         }
     }

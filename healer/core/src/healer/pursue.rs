@@ -213,15 +213,15 @@ impl Healer {
                     || healing.recovered
                     || (end == End::FoundReleased && worker.said.phase == Phase::Working) =>
             {
-                worker.replace(healing.replacement.old_uid);
+                worker.replace(&healing.replacement.old_uid);
                 (worker.said.heard, worker.said.shared_until) = (now, now);
             }
             End::Released | End::FoundReleased => {
-                worker.replace(healing.replacement.old_uid);
+                worker.replace(&healing.replacement.old_uid);
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
                 if self.imagines_jobs {
-                    worker.imagined = healing.replacement.heals;
+                    worker.imagined = Some(Box::new(healing.replacement.heals));
                 }
             }
             End::Completed => worker.said.phase = Phase::Finished,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Action, Healer, Outcome, Role};
 use crate::{
     Moment,
-    job::{Job, Name, State},
+    job::{Job, Mark, Name, State},
     policy::Cause,
     worker::{Course, Incumbent, Phase, Said},
     workers::WorkerId,
@@ -23,7 +23,7 @@ impl Healer {
             .unwrap_or_else(|| self.meet(name, now));
         self.workers.own(&job.uid, id);
         if let Some(worker) = self.workers.get_mut(id)
-            && worker.replaced.as_ref() != Some(&job.uid)
+            && worker.replaced != Some(Mark::of(&job.uid))
         {
             worker.jobs.put(job);
         }
@@ -38,7 +38,7 @@ impl Healer {
         };
         self.workers.disown(uid);
         if let Some(worker) = self.workers.get_mut(id)
-            && worker.seat.as_deref() != Some(uid)
+            && worker.seat != Some(Mark::of(uid))
         {
             worker.said.shared_until = now.plus(LAST_WORDS);
         }
@@ -54,13 +54,13 @@ impl Healer {
         let Incumbent::One(job) = worker.jobs.incumbent() else {
             return;
         };
-        if worker.seat.as_ref() == Some(&job.uid) {
+        if worker.seat == Some(Mark::of(&job.uid)) {
             return;
         }
-        let (uid, ours) = (job.uid.clone(), job.replaces().is_some());
+        let (uid, ours) = (Mark::of(&job.uid), job.replaces().is_some());
         let expected = job
             .replaces()
-            .is_some_and(|replaces| Some(&replaces.uid) == worker.replaced.as_ref());
+            .is_some_and(|replaces| Some(Mark::of(&replaces.uid)) == worker.replaced);
         match worker.seat.replace(uid) {
             _ if expected => return,
             // Bad news from before we knew of the Job may be another one's.
