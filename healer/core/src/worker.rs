@@ -21,7 +21,7 @@ pub(crate) struct Worker {
     /// The Job that was replaced last, as a pass has seen it: what a watch that lags still says of it is not true any more.
     pub(crate) replaced: Option<Mark>,
     /// Replacements that no Job's annotation tells of, because Jobs are imagined.
-    pub(crate) imagined: Option<Box<Vec<Heal>>>,
+    pub(crate) imagined: Box<[Heal]>,
     /// When it comes up next; an older entry of the wheel means nothing.
     pub(crate) timer: Option<Moment>,
 }
@@ -223,14 +223,13 @@ pub(crate) enum Incumbent<'a> {
 impl Jobs {
     /// Notes a Job as it is now.
     pub(crate) fn put(&mut self, job: Job) {
-        match self.0.iter_mut().find(|known| known.uid == job.uid) {
-            Some(known) => *known = job,
-            None => {
-                // Nearly always there is one, and a vector that grows by itself begins with four.
-                self.0.reserve_exact(1);
-                self.0.push(job);
-            }
+        if let Some(known) = self.0.iter_mut().find(|known| known.uid == job.uid) {
+            *known = job;
+            return;
         }
+        // Nearly always there is one, and a vector that grows by itself begins with four.
+        self.0.reserve_exact(1);
+        self.0.push(job);
     }
 
     pub(crate) fn remove(&mut self, uid: &str) {

@@ -101,7 +101,7 @@ impl Workers {
             course: Course::default(),
             seat: None,
             replaced: None,
-            imagined: None,
+            imagined: Box::default(),
             timer: None,
         });
         let Self {

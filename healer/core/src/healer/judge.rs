@@ -307,7 +307,7 @@ impl Hold {
 fn past(worker: &Worker) -> Vec<Heal> {
     let job = worker.jobs.incumbent().one();
     job.and_then(Job::replaces).map_or_else(
-        || worker.imagined.as_deref().cloned().unwrap_or_default(),
+        || worker.imagined.to_vec(),
         |replaces| replaces.heals.clone(),
     )
 }

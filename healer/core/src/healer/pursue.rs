@@ -221,7 +221,7 @@ impl Healer {
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
                 if self.imagines_jobs {
-                    worker.imagined = Some(Box::new(healing.replacement.heals));
+                    worker.imagined = healing.replacement.heals.into_boxed_slice();
                 }
             }
             End::Completed => worker.said.phase = Phase::Finished,
