@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use temper_healer_core::{Policy, policy::Span};
 
 use crate::{
+    check::Grade,
     replay::{self, Summary, Topics},
     run::Settings,
 };
@@ -27,6 +28,8 @@ temper-healer: replaces stuck and failed worker Jobs, and none that is only unhe
       --queue ID        looks at this queue's workers only: for a sidecar
       --dry-run         says what it would do, and changes nothing
       --once            ends when it has listened long enough for whoever is silent, and nothing is under way: for cron
+  temper-healer check [the options of run]
+      asks the live cluster whether it would work: the policy, rights, what Jobs look like, topics. Exit status 1 if something would not
   temper-healer replay --events FILE [--policy FILE] [--max-gap 60s]
       tries a policy on recorded telemetry: records of queue-events and queue-control as `kcat -J` writes them (`-` for standard input),
       one line of JSON for each decision. Without --policy: what is built in for StreamForge
@@ -90,6 +93,7 @@ fn dispatch(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
     match arguments.next()? {
         Some(Value(command)) => match command.to_str() {
             Some("run") => run_healer(arguments),
+            Some("check") => check(arguments),
             Some("replay") => replay(arguments),
             Some("policy") => print(include_str!("../core/src/policy/streamforge.yaml")),
             Some("help") => print(HELP),
@@ -117,6 +121,28 @@ fn run_healer(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
     let settings = settings.map_err(|error| usage(error.to_string()))?;
     settings.policy().map_err(Failure::Usage)?;
     crate::run::run(settings).map_err(Failure::Run)
+}
+
+fn check(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
+    let settings = Settings::read(arguments, |name| std::env::var(name).ok());
+    let settings = settings.map_err(|error| usage(error.to_string()))?;
+    settings.policy().map_err(Failure::Usage)?;
+    let (mut bad, mut written) = (0_usize, Ok(()));
+    let mut output = io::stdout().lock();
+    crate::check::check(&settings, &mut |finding| {
+        bad += usize::from(finding.grade == Grade::Bad);
+        if written.is_ok() {
+            written = writeln!(output, "{finding}");
+        }
+    })
+    .map_err(Failure::Run)?;
+    written?;
+    match bad {
+        0 => Ok(()),
+        _ => Err(Failure::Run(anyhow::anyhow!(
+            "{bad} things are not as they must be"
+        ))),
+    }
 }
 
 struct ReplayArguments {

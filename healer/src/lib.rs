@@ -2,6 +2,7 @@
 //!
 //! What is decided is decided in `temper-healer-core`, which knows neither. This crate reads, watches, carries out and shows.
 
+pub mod check;
 pub mod command_line;
 pub mod board;
 pub mod chronicle;

@@ -76,7 +76,7 @@ pub(crate) fn writer<C: ProducerContext>(
     BaseProducer::from_config_and_context(&config, context)
 }
 
-fn common(settings: &Settings) -> ClientConfig {
+pub(crate) fn common(settings: &Settings) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &settings.bootstrap)

@@ -131,6 +131,11 @@ impl Settings {
         }
     }
 
+    /// How any client of the library is told to reach these brokers.
+    pub fn client_config(&self) -> rdkafka::ClientConfig {
+        super::client::common(self)
+    }
+
     /// What a topic is called here.
     pub fn name(&self, topic: Topic) -> &str {
         match topic {

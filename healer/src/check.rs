@@ -1,0 +1,174 @@
+//! `temper-healer check`: whether it would work here, asked of the live cluster before it is trusted.
+//!
+//! Nothing is changed: rights are asked for, topics described, Jobs listed.
+
+mod cluster;
+mod topics;
+
+use std::{collections::BTreeMap, fmt};
+
+use temper_healer_core::{Policy, policy::Kind};
+
+use crate::{cluster::connect, run::Settings};
+
+/// What was found out about one thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// How it is.
+    pub grade: Grade,
+    /// What was looked at.
+    pub about: String,
+    /// What was seen, and what to do if it is not as it should be.
+    pub what: String,
+}
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// As it should be.
+    Good,
+    /// It works, and less well than it could.
+    Doubtful,
+    /// It does not work.
+    Bad,
+}
+
+impl Finding {
+    pub(crate) fn new(grade: Grade, about: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            grade,
+            about: about.into(),
+            what: what.into(),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = match self.grade {
+            Grade::Good => "ok  ",
+            Grade::Doubtful => "warn",
+            Grade::Bad => "FAIL",
+        };
+        write!(f, "{mark} {}: {}", self.about, self.what)
+    }
+}
+
+/// Looks at the policy, the cluster and the topics, and hands over what it finds as it finds it.
+pub fn check(settings: &Settings, found: &mut dyn FnMut(Finding)) -> anyhow::Result<()> {
+    let policy = settings.policy()?;
+    lint(&policy).into_iter().for_each(&mut *found);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    match runtime.block_on(connect()) {
+        Ok((client, default_namespace)) => {
+            let namespace = settings.namespace.clone().unwrap_or(default_namespace);
+            runtime.block_on(cluster::check(&client, &namespace, &policy, found));
+        }
+        Err(error) => found(Finding::new(Grade::Bad, "cluster", error.to_string())),
+    }
+    topics::check(&settings.kafka).into_iter().for_each(found);
+    Ok(())
+}
+
+/// What is odd about a policy that makes sense.
+pub fn lint(policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut doubt =
+        |about: String, what: &str| findings.push(Finding::new(Grade::Doubtful, about, what));
+    for (index, kind) in policy.kinds.iter().enumerate() {
+        let about = format!("policy, kind {}", kind.workers);
+        let name = kind.workers.to_string();
+        let earlier = policy
+            .kinds
+            .iter()
+            .take(index)
+            .find(|earlier| earlier.workers.fits(&name));
+        if let Some(earlier) = earlier {
+            doubt(
+                about.clone(),
+                &format!(
+                    "it is never used: {} comes before it and fits the same workers",
+                    earlier.workers
+                ),
+            );
+        }
+        if !kind.heal.is_empty() && never_found_out(kind) {
+            doubt(
+                about.clone(),
+                "a worker of this kind that hangs is never found out: it has neither silentDeadline nor stallDeadline",
+            );
+        }
+        if kind
+            .silent_deadline
+            .is_some_and(|deadline| deadline < policy.sight.max_gap)
+        {
+            doubt(
+                about,
+                "silentDeadline is shorter than sight.maxGap: a worker may be called silent between two proofs that it could be heard",
+            );
+        }
+    }
+    if policy.paused {
+        doubt("policy".to_owned(), "it is paused: nothing is replaced");
+    }
+    if policy.kinds.iter().all(|kind| kind.heal.is_empty()) {
+        doubt(
+            "policy".to_owned(),
+            "no kind of workers is healed: it only watches",
+        );
+    }
+    if findings.is_empty() {
+        findings.push(Finding::new(
+            Grade::Good,
+            "policy",
+            format!("{} kinds of workers", policy.kinds.len()),
+        ));
+    }
+    findings
+}
+
+fn never_found_out(kind: &Kind) -> bool {
+    kind.silent_deadline.is_none() && kind.stall_deadline.is_none()
+}
+
+/// `3 a, 1 b`
+fn counted(counts: &BTreeMap<String, usize>) -> String {
+    let each = counts.iter().map(|(what, count)| format!("{count} {what}"));
+    each.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(yaml: &str) -> String {
+        let findings = lint(&Policy::parse(yaml).unwrap());
+        findings
+            .iter()
+            .map(|finding| format!("{finding}\n"))
+            .collect::<Vec<_>>()
+            .concat()
+    }
+
+    #[test]
+    fn odd_policies_are_told() {
+        let shadowed = said(
+            "kinds: [{workers: 'a*', silentDeadline: 1m}, {workers: 'ab', silentDeadline: 1m}]",
+        );
+        assert!(
+            shadowed.contains("warn policy, kind ab: it is never used: a* comes before it"),
+            "{shadowed}"
+        );
+        assert!(said("kinds: [{workers: a, heal: [error]}]").contains("never found out"));
+        assert!(said("{kinds: [{workers: a, heal: []}], paused: true}").contains("it is paused"));
+        assert!(
+            said("kinds: [{workers: a, silentDeadline: 2s}]").contains("shorter than sight.maxGap")
+        );
+        assert_eq!(
+            said("kinds: [{workers: a, silentDeadline: 1m}]"),
+            "ok   policy: 1 kinds of workers\n"
+        );
+    }
+}
