@@ -113,7 +113,7 @@ impl Drop for Child {
     clippy::print_stderr,
     reason = "the test harness captures it and shows it on failure"
 )]
-fn show(text: &str) {
+pub(crate) fn show(text: &str) {
     eprintln!("{text}");
 }
 

@@ -1,7 +1,6 @@
-//! A Kubernetes API server with its etcd, and the custom resources of Argo Rollouts.
+//! A Kubernetes API server with its etcd.
 //!
-//! There is no scheduler, no kubelet and no controller manager: on what is stored here only the Argo Rollouts
-//! controller acts.
+//! There is no scheduler and no kubelet: on what is stored here only those act that a stage starts beside it.
 
 use std::{
     fs,
@@ -35,19 +34,17 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Starts etcd and the API server on `address` and makes Argo Rollouts' resources known to it.
+    /// Starts etcd and the API server on `address`.
     pub async fn start(parts: &Parts, address: Ipv4Addr, folder: &Path) -> Result<Self> {
         let etcd = start_etcd(parts, address, folder).await?;
         let apiserver = start_apiserver(parts, address, folder).await?;
         let kubectl = parts.program("kubectl")?;
-        let cluster = Self {
+        Ok(Self {
             kubectl,
             folder: folder.to_owned(),
             _apiserver: apiserver,
             _etcd: etcd,
-        };
-        cluster.define(&parts.definitions()?).await?;
-        Ok(cluster)
+        })
     }
 
     /// A client that may do everything.
@@ -58,6 +55,21 @@ impl Cluster {
     /// The file by which others reach the API server.
     pub fn kubeconfig(&self) -> PathBuf {
         kubeconfig(&self.folder)
+    }
+
+    /// Makes the custom resources known that the manifests in the folder `definitions` describe.
+    pub async fn define(&self, definitions: &Path) -> Result<()> {
+        self.kubectl(&["create", "--filename", text(definitions)?])
+            .await?;
+        self.kubectl(&[
+            "wait",
+            "--for=condition=established",
+            "--timeout=120s",
+            "crd",
+            "--all",
+        ])
+        .await?;
+        Ok(())
     }
 
     /// Runs kubectl and gives what it printed; an error holds what it complained about.
@@ -79,20 +91,6 @@ impl Cluster {
             );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-    }
-
-    async fn define(&self, definitions: &Path) -> Result<()> {
-        self.kubectl(&["create", "--filename", text(definitions)?])
-            .await?;
-        self.kubectl(&[
-            "wait",
-            "--for=condition=established",
-            "--timeout=120s",
-            "crd",
-            "--all",
-        ])
-        .await?;
-        Ok(())
     }
 }
 

@@ -7,13 +7,19 @@
 pub mod parts;
 pub mod child;
 pub mod http;
+pub mod patience;
 pub mod home;
 pub mod cluster;
 pub mod controller;
 pub mod fleet;
 pub mod prometheus;
 pub mod kafka;
+pub mod workloads;
+pub mod workers;
+pub mod healer;
+pub mod streamforge;
 pub mod analysis;
 pub mod stage;
 
 pub use stage::Stage;
+pub use streamforge::StreamForge;

@@ -44,6 +44,7 @@ impl Stage {
             Prometheus::start(&parts, home.address, &fleet.pods, folder),
             Cluster::start(&parts, home.address, folder),
         )?;
+        cluster.define(&parts.definitions()?).await?;
         controller::apply_plugin_config(&cluster).await?;
         controller::load_from(&cluster, &parts::temper()?).await?;
         let controller = Controller::start(&parts, &cluster, folder).await?;

@@ -6,6 +6,7 @@ mod refusals;
 mod manifests;
 mod kafka;
 mod packaging;
+mod healer;
 
 use serde_json::{Value, json};
 

@@ -12,6 +12,7 @@ async fn strict_validation_accepts_plugin_config_and_nothing_misspelled() {
     let cluster = Cluster::start(&parts, home.address, folder.path())
         .await
         .unwrap();
+    cluster.define(&parts.definitions().unwrap()).await.unwrap();
     controller::apply_plugin_config(&cluster).await.unwrap();
 
     let rendered = controller::render_plugin_config(&cluster).await.unwrap();

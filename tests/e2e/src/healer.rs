@@ -1,0 +1,106 @@
+//! The healer under test, as a process.
+
+use std::{
+    env,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tokio::process::Command;
+
+use crate::{
+    child::Child,
+    http,
+    kafka::{PASSWORD, USER},
+    streamforge::{CANARY, NAMESPACE},
+};
+
+/// What a healer must know to be of use.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// The brokers.
+    pub bootstrap: String,
+    /// Who signed their certificate.
+    pub authority: PathBuf,
+    /// Where the API server is.
+    pub kubeconfig: PathBuf,
+    /// The policy.
+    pub policy: PathBuf,
+    /// Where it is to answer questions.
+    pub listen: SocketAddr,
+    /// Where its log goes.
+    pub folder: PathBuf,
+}
+
+/// A running healer; it ends when this is dropped.
+#[derive(Debug)]
+pub struct Healer {
+    process: Child,
+    listen: SocketAddr,
+}
+
+impl Healer {
+    /// Starts the program that `TEMPER_HEALER_BIN` names. `name` is who it is in the Lease.
+    pub fn start(name: &str, surroundings: &Surroundings, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(program()?);
+        command
+            .args(["run", "--namespace", NAMESPACE, "--policy"])
+            .arg(&surroundings.policy)
+            .arg(format!("--listen={}", surroundings.listen))
+            .args(arguments)
+            .env("KAFKA_BOOTSTRAP_SERVERS", &surroundings.bootstrap)
+            .env("KAFKA_USER", USER)
+            .env("KAFKA_PASSWORD", PASSWORD)
+            .env("CA_PATH", &surroundings.authority)
+            .env("TEMPER_CANARY_TOPIC", CANARY)
+            .env("KUBECONFIG", &surroundings.kubeconfig)
+            .env("POD_NAME", name)
+            .env("TEMPER_LOG", "info");
+        Ok(Self {
+            process: Child::start(name, command, &surroundings.folder)?,
+            listen: surroundings.listen,
+        })
+    }
+
+    /// Waits until it says that it is ready.
+    pub async fn become_ready(&mut self) -> Result<()> {
+        let url = self.url("/readyz");
+        http::ready(&mut self.process, async || http::get(&url).await).await?;
+        Ok(())
+    }
+
+    /// Kills it with SIGKILL.
+    pub async fn kill(&mut self) -> Result<()> {
+        self.process.kill().await
+    }
+
+    /// The body of what it answers with success at this path, such as `/metrics`.
+    pub async fn get(&self, path: &str) -> Result<String> {
+        http::get(&self.url(path)).await
+    }
+
+    /// What it tells of its decisions.
+    pub async fn incidents(&self) -> Result<Value> {
+        let text = self.get("/incidents.json").await?;
+        serde_json::from_str(&text).with_context(|| format!("reading the incidents: {text}"))
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listen)
+    }
+}
+
+fn program() -> Result<PathBuf> {
+    let path = env::var_os("TEMPER_HEALER_BIN")
+        .context("finding the healer: set TEMPER_HEALER_BIN to it, as `make e2e` does")?;
+    Path::new(&path)
+        .canonicalize()
+        .with_context(|| format!("finding TEMPER_HEALER_BIN {}", path.display()))
+}

@@ -1,0 +1,198 @@
+//! StreamForge in miniature: brokers, a cluster in which Jobs run, and workers that report.
+
+mod job;
+
+use std::{cell::Cell, fs, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{Namespace, Pod},
+};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub use self::job::Worker;
+use crate::{
+    cluster::Cluster,
+    healer::{Healer, Surroundings},
+    home::Home,
+    kafka::{Brokers, Telemetry},
+    parts::Parts,
+    patience::until,
+    workers::Workers,
+    workloads::Workloads,
+};
+
+/// Where the Jobs are.
+pub const NAMESPACE: &str = "stf";
+/// Where workers report.
+pub const EVENTS: &str = "queue-events";
+/// Where people command them.
+pub const CONTROL: &str = "queue-control";
+/// Where the healer proves that records are taken.
+pub const CANARY: &str = "temper-canary";
+/// What anything takes at most on a busy machine that is not waited for by a deadline of the policy.
+pub const PATIENCE: Duration = Duration::from_mins(2);
+
+/// All of it, up and running; when it is dropped, all of it ends, those first who talk to the others.
+#[derive(Debug)]
+pub struct StreamForge {
+    /// The programs in the pods.
+    pub workers: Workers,
+    /// The brokers.
+    pub brokers: Brokers,
+    /// The API server.
+    pub cluster: Cluster,
+    _workloads: Workloads,
+    jobs: Api<Job>,
+    pods: Api<Pod>,
+    policy: PathBuf,
+    next_port: Cell<u16>,
+    folder: TempDir,
+    home: Home,
+}
+
+impl StreamForge {
+    /// Brings everything up but workers and healers.
+    pub async fn open() -> Result<Self> {
+        let parts = Parts::locate()?;
+        let home = Home::claim()?;
+        let dir = tempfile::tempdir().context("making a folder for StreamForge")?;
+        let folder = dir.path();
+
+        let (brokers, cluster) = tokio::try_join!(
+            Brokers::start(&parts, home.address, 3, folder),
+            Cluster::start(&parts, home.address, folder),
+        )?;
+        let workloads = Workloads::start(&parts, &cluster, folder).await?;
+        let client = cluster.client().await?;
+        make_namespace(&client).await?;
+        make_topics(&brokers).await?;
+        let telemetry = Telemetry::connect(&brokers.client(), EVENTS, Duration::from_secs(60))?;
+        let pods = Api::<Pod>::namespaced(client.clone(), NAMESPACE);
+        let policy = folder.join("policy.yaml");
+        fs::write(&policy, include_str!("streamforge/policy.yaml"))?;
+        Ok(Self {
+            workers: Workers::watch(pods.clone(), telemetry),
+            brokers,
+            cluster,
+            _workloads: workloads,
+            jobs: Api::namespaced(client, NAMESPACE),
+            pods,
+            policy,
+            next_port: Cell::new(18_080),
+            folder: dir,
+            home,
+        })
+    }
+
+    /// Starts a healer of that name, with further arguments, and waits until it is ready.
+    pub async fn heal(&self, name: &str, arguments: &[&str]) -> Result<Healer> {
+        let mut healer = self.start_healer(name, arguments)?;
+        healer.become_ready().await?;
+        Ok(healer)
+    }
+
+    /// Starts a healer, and leaves it to itself.
+    pub fn start_healer(&self, name: &str, arguments: &[&str]) -> Result<Healer> {
+        let port = self.next_port.replace(self.next_port.get() + 1);
+        let surroundings = Surroundings {
+            bootstrap: self.brokers.bootstrap(),
+            authority: self.brokers.authority().to_owned(),
+            kubeconfig: self.cluster.kubeconfig(),
+            policy: self.policy.clone(),
+            listen: (self.home.address, port).into(),
+            folder: self.folder.path().to_owned(),
+        };
+        Healer::start(name, &surroundings, arguments)
+    }
+
+    /// Creates the Job of a worker and waits until it reports from a running pod.
+    pub async fn submit(&self, worker: &Worker) -> Result<()> {
+        self.submit_edited(worker, |_| {}).await
+    }
+
+    /// The same with a manifest that `edit` has changed.
+    pub async fn submit_edited(
+        &self,
+        worker: &Worker,
+        edit: impl FnOnce(&mut Value),
+    ) -> Result<()> {
+        let mut manifest = worker.manifest();
+        edit(&mut manifest);
+        let job = serde_json::from_value(manifest)?;
+        self.jobs.create(&PostParams::default(), &job).await?;
+        self.pod_of(&worker.job).await.map(drop)
+    }
+
+    /// The running pod of a Job, once there is one.
+    pub async fn pod_of(&self, job: &str) -> Result<String> {
+        until(&format!("a pod of {job} runs"), PATIENCE, async || {
+            let diary = self.workers.diary();
+            let mut running = diary.running();
+            Ok(running
+                .find(|who| who.job == job)
+                .map(|who| who.pod.clone()))
+        })
+        .await
+    }
+
+    /// Evicts the pod of a Job, as a node that is drained does.
+    pub async fn evict(&self, job: &str) -> Result<String> {
+        let pod = self.pod_of(job).await?;
+        self.pods.delete(&pod, &DeleteParams::default()).await?;
+        Ok(pod)
+    }
+
+    /// A Job as the API server has it, if it is there.
+    pub async fn job(&self, name: &str) -> Result<Option<Value>> {
+        let job = self.jobs.get_opt(name).await?;
+        Ok(job.map(serde_json::to_value).transpose()?)
+    }
+
+    /// The names of all Jobs, sorted.
+    pub async fn job_names(&self) -> Result<Vec<String>> {
+        let jobs = self.jobs.list(&ListParams::default()).await?;
+        let mut names: Vec<_> = jobs
+            .into_iter()
+            .filter_map(|job| job.metadata.name)
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Says on the control topic that a queue is to stop.
+    pub async fn stop(&self, queue: &str) -> Result<()> {
+        let patience = Duration::from_secs(60);
+        let people = Telemetry::connect(&self.brokers.client(), CONTROL, patience)?;
+        let command = json!({ "command": "stop", "queue_id": queue });
+        people.send_bytes(0, command.to_string().as_bytes()).await?;
+        Ok(())
+    }
+}
+
+async fn make_namespace(client: &Client) -> Result<()> {
+    let namespace = serde_json::from_value(json!({ "metadata": { "name": NAMESPACE } }))?;
+    let namespaces = Api::<Namespace>::all(client.clone());
+    let made = namespaces.create(&PostParams::default(), &namespace).await;
+    made.context("making the namespace")?;
+    Ok(())
+}
+
+async fn make_topics(brokers: &Brokers) -> Result<()> {
+    let settings = [
+        ("min.insync.replicas", "2"),
+        ("message.timestamp.type", "LogAppendTime"),
+    ];
+    for (topic, partitions) in [(EVENTS, 3), (CONTROL, 1), (CANARY, 3)] {
+        brokers
+            .create_topic(topic, partitions, 3, &settings)
+            .await?;
+    }
+    Ok(())
+}
