@@ -5,13 +5,15 @@ mod job;
 use std::{cell::Cell, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
+use futures_util::Stream;
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{Namespace, Pod},
+    core::v1::{ConfigMap, Namespace, Pod},
 };
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, PostParams},
+    runtime::watcher::{self, Event, watcher},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -51,6 +53,7 @@ pub struct StreamForge {
     _workloads: Workloads,
     jobs: Api<Job>,
     pods: Api<Pod>,
+    config_maps: Api<ConfigMap>,
     policy: PathBuf,
     next_port: Cell<u16>,
     folder: TempDir,
@@ -82,7 +85,8 @@ impl StreamForge {
             brokers,
             cluster,
             _workloads: workloads,
-            jobs: Api::namespaced(client, NAMESPACE),
+            jobs: Api::namespaced(client.clone(), NAMESPACE),
+            config_maps: Api::namespaced(client, NAMESPACE),
             pods,
             policy,
             next_port: Cell::new(18_080),
@@ -155,6 +159,11 @@ impl StreamForge {
         Ok(job.map(serde_json::to_value).transpose()?)
     }
 
+    /// Watches Jobs as they come, change and go.
+    pub fn watch_jobs(&self) -> impl Stream<Item = watcher::Result<Event<Job>>> + use<> {
+        watcher(self.jobs.clone(), watcher::Config::default())
+    }
+
     /// The names of all Jobs, sorted.
     pub async fn job_names(&self) -> Result<Vec<String>> {
         let jobs = self.jobs.list(&ListParams::default()).await?;
@@ -164,6 +173,31 @@ impl StreamForge {
             .collect();
         names.sort();
         Ok(names)
+    }
+
+    /// What `kubectl describe job` shows people.
+    pub async fn describe(&self, job: &str) -> Result<String> {
+        let namespace = format!("--namespace={NAMESPACE}");
+        let question = ["describe", "job", job, &namespace];
+        self.cluster.kubectl(&question).await
+    }
+
+    /// What `kubectl events` shows people of a Job, also of one that is gone.
+    pub async fn events_of(&self, job: &str) -> Result<String> {
+        let namespace = format!("--namespace={NAMESPACE}");
+        let of = format!("--for=job/{job}");
+        let question = ["events", &of, &namespace];
+        self.cluster.kubectl(&question).await
+    }
+
+    /// Makes a config map, which may own things, and tells its uid.
+    pub async fn config_map(&self, name: &str) -> Result<String> {
+        let map = serde_json::from_value(json!({ "metadata": { "name": name } }))?;
+        let map = self
+            .config_maps
+            .create(&PostParams::default(), &map)
+            .await?;
+        map.metadata.uid.context("the config map has no uid")
     }
 
     /// Says on the control topic that a queue is to stop.

@@ -1,23 +1,72 @@
 //! The healer among real Jobs, real brokers and workers that get stuck.
 
+mod replacing;
+mod alone;
+mod blindness;
+mod crashes;
+mod rivals;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use temper_e2e::{
     StreamForge,
+    healer::Healer,
     patience::until,
     streamforge::{PATIENCE, Worker},
+    workers::Manner,
 };
 
-#[tokio::test]
-async fn an_evicted_worker_is_brought_back_by_its_own_job() {
-    let forge = StreamForge::open().await.unwrap();
-    let loader = Worker::new("loader-producer", "abc123");
-    forge.submit(&loader).await.unwrap();
-    let evicted = forge.evict(&loader.job).await.unwrap();
-    let start = std::time::Instant::now();
-    until("another pod runs", PATIENCE, async || {
-        let diary = forge.workers.diary();
-        Ok(diary.running().any(|who| who.pod != evicted).then_some(()))
+/// Submits a worker's Job and waits until it is at work.
+async fn at_work(forge: &StreamForge, target: &str, id: &str) -> Worker {
+    let worker = Worker::new(target, id);
+    forge.submit(&worker).await.unwrap();
+    worker
+}
+
+/// Lets a worker go wrong in this way, and waits until its first successor works in its place and has been heard.
+async fn replaced(forge: &StreamForge, healer: &Healer, worker: &Worker, manner: Manner) {
+    forge.workers.behave(&worker.job, manner);
+    in_place(forge, worker).await;
+    healed(healer, worker).await;
+}
+
+/// Waits until the first successor of a worker's Job runs.
+async fn in_place(forge: &StreamForge, worker: &Worker) {
+    forge.pod_of(&worker.successor(1)).await.unwrap();
+    assert_eq!(forge.job(&worker.job).await.unwrap(), None);
+}
+
+/// Waits until the healer has heard the worker's successor.
+async fn healed(healer: &Healer, worker: &Worker) {
+    let what = format!("the incident of {} ends", worker.producer);
+    until(&what, PATIENCE, async || {
+        let incident = incident(healer, worker).await?.context("no incident")?;
+        let outcome = incident["outcome"].as_str().unwrap_or_default();
+        ensure!(outcome.starts_with("healed"), "{incident:#}");
+        Ok(Some(()))
     })
     .await
     .unwrap();
-    println!("{:?}", start.elapsed());
+}
+
+/// The healer's last incident about a worker.
+async fn incident(healer: &Healer, worker: &Worker) -> Result<Option<Value>> {
+    let told = healer.incidents().await?;
+    let incidents = told["incidents"].as_array().context("no incidents")?;
+    let of_worker = |incident: &&Value| incident["producer"] == worker.producer.as_str();
+    Ok(incidents.iter().find(of_worker).cloned())
+}
+
+/// These Jobs exist and no others, and never did two Jobs of one worker run at the same time.
+async fn only(forge: &StreamForge, names: impl IntoIterator<Item = String>) {
+    let mut names: Vec<_> = names.into_iter().collect();
+    names.sort();
+    assert_eq!(forge.job_names().await.unwrap(), names);
+    let diary = forge.workers.diary();
+    assert!(diary.doubles().is_empty(), "{:#?}", diary.doubles());
+}
+
+fn annotation<'a>(job: &'a Value, name: &str) -> &'a str {
+    let annotation = &job["metadata"]["annotations"][format!("healer.temper.dev/{name}")];
+    annotation.as_str().unwrap_or_default()
 }

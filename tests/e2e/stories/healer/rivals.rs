@@ -1,0 +1,43 @@
+//! Two healers at once.
+
+use temper_e2e::{StreamForge, workers::Manner};
+
+use super::{at_work, healed, in_place, only, replaced};
+
+#[tokio::test]
+async fn the_second_of_two_healers_takes_over_when_the_first_one_dies() {
+    let forge = StreamForge::open().await.unwrap();
+    let mut first = forge.heal("healer-1", &[]).await.unwrap();
+    let before = at_work(&forge, "loader-producer", "aaa111").await;
+    let after = at_work(&forge, "loader-producer", "bbb222").await;
+    replaced(&forge, &first, &before, Manner::Says("error")).await;
+    let second = forge.heal("healer-2", &[]).await.unwrap();
+
+    first.kill().await.unwrap();
+    replaced(&forge, &second, &after, Manner::Says("error")).await;
+
+    only(&forge, [before.successor(1), after.successor(1)]).await;
+}
+
+#[tokio::test]
+async fn two_healers_that_both_lead_make_one_successor_for_each_worker() {
+    const WORKERS: usize = 8;
+    let forge = StreamForge::open().await.unwrap();
+    let first = forge.heal("healer-1", &["--lease=one"]).await.unwrap();
+    let second = forge.heal("healer-2", &["--lease=other"]).await.unwrap();
+    let mut workers = Vec::new();
+    for i in 0..WORKERS {
+        workers.push(at_work(&forge, "loader-producer", &format!("{i:06}")).await);
+    }
+
+    for worker in &workers {
+        forge.workers.behave(&worker.job, Manner::Says("error"));
+    }
+
+    for worker in &workers {
+        in_place(&forge, worker).await;
+        healed(&first, worker).await;
+        healed(&second, worker).await;
+    }
+    only(&forge, workers.iter().map(|worker| worker.successor(1))).await;
+}
