@@ -116,12 +116,16 @@ impl StreamForge {
         Healer::start(name, &surroundings, arguments)
     }
 
-    /// Creates the Job of a worker and waits until it reports from a running pod.
+    /// Creates the Job of a worker and waits until it is at work and has been heard.
     pub async fn submit(&self, worker: &Worker) -> Result<()> {
-        self.submit_edited(worker, |_| {}).await
+        self.submit_edited(worker, |_| {}).await?;
+        until(&format!("{} is heard", worker.job), PATIENCE, async || {
+            Ok(self.workers.are_heard(&worker.job).then_some(()))
+        })
+        .await
     }
 
-    /// The same with a manifest that `edit` has changed.
+    /// Creates the Job of a worker with a manifest that `edit` has changed, and waits until its pod runs.
     pub async fn submit_edited(
         &self,
         worker: &Worker,

@@ -4,7 +4,7 @@ mod diary;
 mod life;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -40,6 +40,8 @@ struct Shared {
     pods: Api<Pod>,
     telemetry: Telemetry,
     manners: Mutex<HashMap<String, Manner>>,
+    /// The Jobs whose programs have said that they are at work.
+    heard: Mutex<HashSet<String>>,
     diary: Mutex<Diary>,
 }
 
@@ -50,6 +52,7 @@ impl Workers {
             pods,
             telemetry,
             manners: Mutex::default(),
+            heard: Mutex::default(),
             diary: Mutex::default(),
         });
         let mut watching = JoinSet::new();
@@ -63,6 +66,11 @@ impl Workers {
     /// From now on the programs of this Job behave so. Those of a Job that takes its place work as they should.
     pub fn behave(&self, job: &str, manner: Manner) {
         locked(&self.shared.manners).insert(job.to_owned(), manner);
+    }
+
+    /// Whether a program of this Job has said that it is at work, and the brokers have acknowledged it.
+    pub fn are_heard(&self, job: &str) -> bool {
+        locked(&self.shared.heard).contains(job)
     }
 
     /// Who has run so far.

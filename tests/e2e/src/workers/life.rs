@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::Shared;
+use super::{Shared, locked};
 use crate::kafka::Event;
 
 /// How a program behaves.
@@ -142,6 +142,8 @@ impl Program {
             ..Event::of(&self.who.queue, &self.who.producer, status)
         };
         // A program goes on when a record is given up, as StreamForge's do.
-        self.shared.telemetry.send(&event).await.ok();
+        if self.shared.telemetry.send(&event).await.is_ok() && status == "loading" {
+            locked(&self.shared.heard).insert(self.who.job.clone());
+        }
     }
 }

@@ -74,7 +74,7 @@ async fn a_loader_that_never_spoke_is_replaced() {
     let healer = forge.heal("healer", &[]).await.unwrap();
     let loader = Worker::new("loader-producer", "abc123");
     forge.workers.behave(&loader.job, Manner::IsSilent);
-    forge.submit(&loader).await.unwrap();
+    forge.submit_edited(&loader, |_| {}).await.unwrap();
 
     in_place(&forge, &loader).await;
     healed(&healer, &loader).await;
