@@ -6,6 +6,7 @@ use super::{Action, Healer, Outcome, spell};
 use crate::{
     Moment,
     decision::Verdict,
+    job::Mark,
     policy::Cause,
     replace::{End, Passed, Replacement, Trouble, Veto},
     worker::{Course, Healing, Phase, Said, Suspicion, Worker},
@@ -74,6 +75,11 @@ impl Healer {
         let Some(successor) = worker.jobs.waiting_successor() else {
             return;
         };
+        // A watch that lags still shows the one waiting that was released a moment ago.
+        let replaced = successor.replaces().map(|replaces| Mark::of(&replaces.uid));
+        if replaced == worker.replaced {
+            return;
+        }
         let kind = self.kind(worker);
         let fencing = kind.map(|kind| kind.fencing).unwrap_or_default();
         let parallel = kind.is_some_and(|kind| kind.parallel_jobs);
