@@ -221,6 +221,11 @@ impl Healer {
             {
                 worker.replace(&healing.replacement.old_uid);
                 (worker.said.heard, worker.said.shared_until) = (now, now);
+                out.push(Action::Ended {
+                    at: now,
+                    name: worker.name.clone(),
+                    outcome: Outcome::Healed,
+                });
             }
             End::Released | End::FoundReleased => {
                 worker.replace(&healing.replacement.old_uid);
