@@ -76,7 +76,7 @@ impl StreamForge {
         let client = cluster.client().await?;
         make_namespace(&client).await?;
         make_topics(&brokers).await?;
-        let telemetry = Telemetry::connect(&brokers.client(), EVENTS, Duration::from_secs(60))?;
+        let telemetry = Telemetry::connect(&brokers.client(), EVENTS, Duration::from_mins(1))?;
         let pods = Api::<Pod>::namespaced(client.clone(), NAMESPACE);
         let policy = folder.join("policy.yaml");
         fs::write(&policy, include_str!("streamforge/policy.yaml"))?;
@@ -206,7 +206,7 @@ impl StreamForge {
 
     /// Says on the control topic that a queue is to stop.
     pub async fn stop(&self, queue: &str) -> Result<()> {
-        let patience = Duration::from_secs(60);
+        let patience = Duration::from_mins(1);
         let people = Telemetry::connect(&self.brokers.client(), CONTROL, patience)?;
         let command = json!({ "command": "stop", "queue_id": queue });
         people.send_bytes(0, command.to_string().as_bytes()).await?;

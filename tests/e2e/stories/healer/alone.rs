@@ -14,8 +14,8 @@ use super::{at_work, healed, in_place, incident, only};
 async fn a_stopped_queue_is_left_alone_and_an_interruption_that_nobody_demanded_is_not() {
     let forge = StreamForge::open().await.unwrap();
     let healer = forge.heal("healer", &[]).await.unwrap();
-    let stopped = at_work(&forge, "arango-candles", "abc123").await;
-    let interrupted = at_work(&forge, "arango-candles", "def456").await;
+    let stopped = at_work(&forge, "arango-candles", "abc123").await.unwrap();
+    let interrupted = at_work(&forge, "arango-candles", "def456").await.unwrap();
 
     forge.stop(&stopped.queue).await.unwrap();
     forge
@@ -25,10 +25,12 @@ async fn a_stopped_queue_is_left_alone_and_an_interruption_that_nobody_demanded_
     forge
         .workers
         .behave(&interrupted.job, Manner::Says("interrupted"));
-    in_place(&forge, &interrupted).await;
+    in_place(&forge, &interrupted).await.unwrap();
 
-    healed(&healer, &interrupted).await;
-    only(&forge, [stopped.job, interrupted.successor(1)]).await;
+    healed(&healer, &interrupted).await.unwrap();
+    only(&forge, [stopped.job, interrupted.successor(1)])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -37,11 +39,11 @@ async fn jobs_of_others_and_those_that_people_have_marked_are_only_watched() {
     let healer = forge.heal("healer", &[]).await.unwrap();
     let [marked, owned, other] =
         ["aaa111", "bbb222", "ccc333"].map(|id| Worker::new("loader-producer", id));
-    let owner = forge.config_map("owner").await.unwrap();
+    let uid = forge.config_map("owner").await.unwrap();
     let ignore = json!({ "healer.temper.dev/ignore": "true" });
     let edit = |manifest: &mut serde_json::Value| manifest["metadata"]["annotations"] = ignore;
     forge.submit_edited(&marked, edit).await.unwrap();
-    let reference = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner, "controller": true }]);
+    let reference = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid, "controller": true }]);
     let edit =
         |manifest: &mut serde_json::Value| manifest["metadata"]["ownerReferences"] = reference;
     forge.submit_edited(&owned, edit).await.unwrap();
@@ -50,7 +52,7 @@ async fn jobs_of_others_and_those_that_people_have_marked_are_only_watched() {
     for worker in [&marked, &owned, &other] {
         forge.workers.behave(&worker.job, Manner::IsSilent);
     }
-    in_place(&forge, &other).await;
+    in_place(&forge, &other).await.unwrap();
 
     for (worker, reason) in [
         (&marked, "healer.temper.dev/ignore"),
@@ -68,16 +70,18 @@ async fn jobs_of_others_and_those_that_people_have_marked_are_only_watched() {
             "{observed:#}"
         );
     }
-    healed(&healer, &other).await;
-    only(&forge, [marked.job, owned.job, other.successor(1)]).await;
+    healed(&healer, &other).await.unwrap();
+    only(&forge, [marked.job, owned.job, other.successor(1)])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
 async fn an_evicted_worker_is_brought_back_by_its_own_job_and_not_doubled() {
     let forge = StreamForge::open().await.unwrap();
     let healer = forge.heal("healer", &[]).await.unwrap();
-    let evicted = at_work(&forge, "loader-producer", "abc123").await;
-    let other = at_work(&forge, "loader-producer", "def456").await;
+    let evicted = at_work(&forge, "loader-producer", "abc123").await.unwrap();
+    let other = at_work(&forge, "loader-producer", "def456").await.unwrap();
 
     let pod = forge.evict(&evicted.job).await.unwrap();
     until("another pod of the same Job runs", PATIENCE, async || {
@@ -90,7 +94,11 @@ async fn an_evicted_worker_is_brought_back_by_its_own_job_and_not_doubled() {
     .await
     .unwrap();
     // The healer has gone on meanwhile, and had every opportunity.
-    super::replaced(&forge, &healer, &other, Manner::IsSilent).await;
+    super::replaced(&forge, &healer, &other, Manner::IsSilent)
+        .await
+        .unwrap();
 
-    only(&forge, [evicted.job, other.successor(1)]).await;
+    only(&forge, [evicted.job, other.successor(1)])
+        .await
+        .unwrap();
 }

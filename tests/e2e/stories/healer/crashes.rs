@@ -2,6 +2,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use anyhow::{Context, Result};
 use fastrand::Rng;
 use futures_util::TryStreamExt;
 use k8s_openapi::api::batch::v1::Job;
@@ -32,16 +33,18 @@ async fn a_healer_that_is_killed_after_any_step_leaves_nothing_lost_and_nothing_
         .into_iter()
         .enumerate()
     {
-        let worker = at_work(&forge, "loader-producer", &format!("{i:06}")).await;
+        let worker = at_work(&forge, "loader-producer", &format!("{i:06}"))
+            .await
+            .unwrap();
         let mut healer = forge.heal("healer", &[]).await.unwrap();
         forge.workers.behave(&worker.job, Manner::Says("error"));
-        come_to(&forge, &worker, step).await;
+        come_to(&forge, &worker, step).await.unwrap();
         healer.kill().await.unwrap();
 
         let _next = forge.heal("healer", &[]).await.unwrap();
-        in_place(&forge, &worker).await;
+        in_place(&forge, &worker).await.unwrap();
         expected.push(worker.successor(1));
-        only(&forge, expected.clone()).await;
+        only(&forge, expected.clone()).await.unwrap();
     }
 }
 
@@ -53,7 +56,11 @@ async fn a_healer_that_is_killed_again_and_again_replaces_each_worker_once() {
     let forge = StreamForge::open().await.unwrap();
     let mut workers = Vec::new();
     for i in 0..WORKERS {
-        workers.push(at_work(&forge, "loader-producer", &format!("{i:06}")).await);
+        workers.push(
+            at_work(&forge, "loader-producer", &format!("{i:06}"))
+                .await
+                .unwrap(),
+        );
     }
     for round in 0..KILLS {
         // Each third round another one gets into trouble.
@@ -69,23 +76,26 @@ async fn a_healer_that_is_killed_again_and_again_replaces_each_worker_once() {
     }
     let _last = forge.heal("healer", &[]).await.unwrap();
     for worker in &workers {
-        in_place(&forge, worker).await;
+        in_place(&forge, worker).await.unwrap();
     }
-    only(&forge, workers.iter().map(|worker| worker.successor(1))).await;
+    only(&forge, workers.iter().map(|worker| worker.successor(1)))
+        .await
+        .unwrap();
 }
 
 /// Waits until the API server tells that the replacement of a worker's Job has come so far.
-async fn come_to(forge: &StreamForge, worker: &Worker, step: Step) {
+async fn come_to(forge: &StreamForge, worker: &Worker, step: Step) -> Result<()> {
     let mut events = pin!(forge.watch_jobs());
     let coming = async {
-        while let Some(event) = events.try_next().await.unwrap() {
+        while let Some(event) = events.try_next().await? {
             if shows(&event, worker, step) {
-                return;
+                break;
             }
         }
+        Ok(())
     };
     let came = timeout(PATIENCE, coming).await;
-    came.unwrap_or_else(|_| panic!("no replacement came to {step:?}"));
+    came.with_context(|| format!("waiting until a replacement comes to {step:?}"))?
 }
 
 fn shows(event: &Event<Job>, worker: &Worker, step: Step) -> bool {

@@ -1,6 +1,6 @@
 //! A worker in trouble is replaced by a copy, which says what it replaces and why.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use temper_e2e::{StreamForge, streamforge::Worker, workers::Manner};
 
 use super::{annotation, at_work, healed, in_place, only, replaced};
@@ -9,11 +9,13 @@ use super::{annotation, at_work, healed, in_place, only, replaced};
 async fn a_silent_loader_is_replaced_by_a_copy_that_says_why() {
     let forge = StreamForge::open().await.unwrap();
     let healer = forge.heal("healer", &[]).await.unwrap();
-    let silent = at_work(&forge, "loader-producer", "abc123").await;
-    let neighbour = at_work(&forge, "loader-ws-trades", "def456").await;
+    let silent = at_work(&forge, "loader-producer", "abc123").await.unwrap();
+    let neighbour = at_work(&forge, "loader-ws-trades", "def456").await.unwrap();
     let before = forge.job(&silent.job).await.unwrap().unwrap();
 
-    replaced(&forge, &healer, &silent, Manner::IsSilent).await;
+    replaced(&forge, &healer, &silent, Manner::IsSilent)
+        .await
+        .unwrap();
 
     let successor = silent.successor(1);
     let after = forge.job(&successor).await.unwrap().unwrap();
@@ -24,7 +26,9 @@ async fn a_silent_loader_is_replaced_by_a_copy_that_says_why() {
     assert_eq!(annotation(&after, "replaces-name"), silent.job);
     assert_eq!(annotation(&after, "cause"), "silent");
     assert_eq!(common(after.clone()), common(before));
-    only(&forge, [successor.clone(), neighbour.job]).await;
+    only(&forge, [successor.clone(), neighbour.job])
+        .await
+        .unwrap();
 
     let why = annotation(&after, "why");
     assert!(!why.is_empty());
@@ -45,18 +49,20 @@ async fn a_connector_that_reports_an_error_is_replaced_though_only_its_jobs_name
     let connector = Worker::as_documented("arango-candles", "abc123");
     forge.submit(&connector).await.unwrap();
 
-    replaced(&forge, &healer, &connector, Manner::Says("error")).await;
+    replaced(&forge, &healer, &connector, Manner::Says("error"))
+        .await
+        .unwrap();
 
     let after = forge.job(&connector.successor(1)).await.unwrap().unwrap();
     assert_eq!(annotation(&after, "cause"), "error");
-    only(&forge, [connector.successor(1)]).await;
+    only(&forge, [connector.successor(1)]).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_successor_that_fails_as_well_is_replaced_in_its_turn() {
     let forge = StreamForge::open().await.unwrap();
     let healer = forge.heal("healer", &[]).await.unwrap();
-    let loader = at_work(&forge, "loader-producer", "abc123").await;
+    let loader = at_work(&forge, "loader-producer", "abc123").await.unwrap();
     forge
         .workers
         .behave(&loader.successor(1), Manner::Says("error"));
@@ -64,8 +70,8 @@ async fn a_successor_that_fails_as_well_is_replaced_in_its_turn() {
     forge.workers.behave(&loader.job, Manner::Says("error"));
     forge.pod_of(&loader.successor(2)).await.unwrap();
 
-    healed(&healer, &loader).await;
-    only(&forge, [loader.successor(2)]).await;
+    healed(&healer, &loader).await.unwrap();
+    only(&forge, [loader.successor(2)]).await.unwrap();
 }
 
 #[tokio::test]
@@ -76,30 +82,33 @@ async fn a_loader_that_never_spoke_is_replaced() {
     forge.workers.behave(&loader.job, Manner::IsSilent);
     forge.submit_edited(&loader, |_| {}).await.unwrap();
 
-    in_place(&forge, &loader).await;
-    healed(&healer, &loader).await;
-    only(&forge, [loader.successor(1)]).await;
+    in_place(&forge, &loader).await.unwrap();
+    healed(&healer, &loader).await.unwrap();
+    only(&forge, [loader.successor(1)]).await.unwrap();
 }
 
 /// What a Job and its successor have in common: everything that does not belong to one object alone.
 fn common(mut job: Value) -> Value {
-    let spec = &mut job["spec"];
-    for one_objects_own in ["selector", "suspend"] {
-        spec.as_object_mut().unwrap().remove(one_objects_own);
-    }
-    let labels = spec["template"]["metadata"]["labels"].as_object_mut();
-    labels
-        .unwrap()
-        .retain(|label, _| !is_job_controllers(label));
-    let mut labels = job["metadata"]["labels"].take();
-    labels
-        .as_object_mut()
-        .unwrap()
-        .retain(|label, _| !is_job_controllers(label) && !label.starts_with("healer.temper.dev/"));
-    serde_json::json!({ "labels": labels, "spec": job["spec"] })
+    forget(&mut job["spec"], |field| {
+        ["selector", "suspend"].contains(&field)
+    });
+    forget(
+        &mut job["spec"]["template"]["metadata"]["labels"],
+        is_of_one_job,
+    );
+    forget(&mut job["metadata"]["labels"], |label| {
+        is_of_one_job(label) || label.starts_with("healer.temper.dev/")
+    });
+    json!({ "labels": job["metadata"]["labels"], "spec": job["spec"] })
 }
 
-fn is_job_controllers(label: &str) -> bool {
+fn forget(map: &mut Value, which: impl Fn(&str) -> bool) {
+    if let Some(map) = map.as_object_mut() {
+        map.retain(|key, _| !which(key));
+    }
+}
+
+fn is_of_one_job(label: &str) -> bool {
     let name = label.trim_start_matches("batch.kubernetes.io/");
     ["controller-uid", "job-name"].contains(&name)
 }

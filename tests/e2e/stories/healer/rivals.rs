@@ -8,15 +8,21 @@ use super::{at_work, healed, in_place, only, replaced};
 async fn the_second_of_two_healers_takes_over_when_the_first_one_dies() {
     let forge = StreamForge::open().await.unwrap();
     let mut first = forge.heal("healer-1", &[]).await.unwrap();
-    let before = at_work(&forge, "loader-producer", "aaa111").await;
-    let after = at_work(&forge, "loader-producer", "bbb222").await;
-    replaced(&forge, &first, &before, Manner::Says("error")).await;
+    let before = at_work(&forge, "loader-producer", "aaa111").await.unwrap();
+    let after = at_work(&forge, "loader-producer", "bbb222").await.unwrap();
+    replaced(&forge, &first, &before, Manner::Says("error"))
+        .await
+        .unwrap();
     let second = forge.heal("healer-2", &[]).await.unwrap();
 
     first.kill().await.unwrap();
-    replaced(&forge, &second, &after, Manner::Says("error")).await;
+    replaced(&forge, &second, &after, Manner::Says("error"))
+        .await
+        .unwrap();
 
-    only(&forge, [before.successor(1), after.successor(1)]).await;
+    only(&forge, [before.successor(1), after.successor(1)])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -27,7 +33,11 @@ async fn two_healers_that_both_lead_make_one_successor_for_each_worker() {
     let second = forge.heal("healer-2", &["--lease=other"]).await.unwrap();
     let mut workers = Vec::new();
     for i in 0..WORKERS {
-        workers.push(at_work(&forge, "loader-producer", &format!("{i:06}")).await);
+        workers.push(
+            at_work(&forge, "loader-producer", &format!("{i:06}"))
+                .await
+                .unwrap(),
+        );
     }
 
     for worker in &workers {
@@ -35,9 +45,11 @@ async fn two_healers_that_both_lead_make_one_successor_for_each_worker() {
     }
 
     for worker in &workers {
-        in_place(&forge, worker).await;
-        healed(&first, worker).await;
-        healed(&second, worker).await;
+        in_place(&forge, worker).await.unwrap();
+        healed(&first, worker).await.unwrap();
+        healed(&second, worker).await.unwrap();
     }
-    only(&forge, workers.iter().map(|worker| worker.successor(1))).await;
+    only(&forge, workers.iter().map(|worker| worker.successor(1)))
+        .await
+        .unwrap();
 }
