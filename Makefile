@@ -47,11 +47,11 @@ static: setup ## Build the fully static binary and prove that it runs in an empt
 host: static ## Load the static binary with the real go-plugin and Argo Rollouts client
 	TEMPER_LONG=1 TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run
 
-e2e: host ## The real control plane judges real rollouts (eight minutes to build it, once)
+e2e: host ## Real rollouts are judged and real workers healed: API server, Argo Rollouts, Kafka (some fifteen minutes to build, once)
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/e2e/run
 
 bench: static ## Print speed and memory as ratios against scipy and a Go plugin in the same run
-	TEMPER_BENCH_PYTHON=$$(scripts/bench-scipy) cargo bench --locked -p temper-stats -p temper-judge
+	TEMPER_BENCH_PYTHON=$$(scripts/bench-scipy) cargo bench --locked -p temper-stats -p temper-judge -p temper-healer-core -p temper-healer
 	TEMPER_BIN=$(abspath $(STATIC_BIN)) tests/host/run-bench
 
 calibration: setup ## Simulate how often the judge is wrong, into docs/calibration.md (RUNS=20000 a row; fewer of long ones)

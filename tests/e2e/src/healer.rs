@@ -44,18 +44,10 @@ pub struct Healer {
 impl Healer {
     /// Starts the program that `TEMPER_HEALER_BIN` names. `name` is who it is in the Lease.
     pub fn start(name: &str, surroundings: &Surroundings, arguments: &[&str]) -> Result<Self> {
-        let mut command = Command::new(program()?);
+        let mut command = command("run", surroundings)?;
         command
-            .args(["run", "--namespace", NAMESPACE, "--policy"])
-            .arg(&surroundings.policy)
             .arg(format!("--listen={}", surroundings.listen))
             .args(arguments)
-            .env("KAFKA_BOOTSTRAP_SERVERS", &surroundings.bootstrap)
-            .env("KAFKA_USER", USER)
-            .env("KAFKA_PASSWORD", PASSWORD)
-            .env("CA_PATH", &surroundings.authority)
-            .env("TEMPER_CANARY_TOPIC", CANARY)
-            .env("KUBECONFIG", &surroundings.kubeconfig)
             .env("POD_NAME", name)
             .env("TEMPER_LOG", "info");
         Ok(Self {
@@ -95,6 +87,29 @@ impl Healer {
     fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)
     }
+}
+
+/// What `temper-healer check` finds, and whether all is as it must be.
+pub async fn check(surroundings: &Surroundings) -> Result<(String, bool)> {
+    let output = command("check", surroundings)?
+        .output()
+        .await
+        .context("running the check")?;
+    Ok((String::from_utf8(output.stdout)?, output.status.success()))
+}
+
+fn command(what: &str, surroundings: &Surroundings) -> Result<Command> {
+    let mut command = Command::new(program()?);
+    command
+        .args([what, "--namespace", NAMESPACE, "--policy"])
+        .arg(&surroundings.policy)
+        .env("KAFKA_BOOTSTRAP_SERVERS", &surroundings.bootstrap)
+        .env("KAFKA_USER", USER)
+        .env("KAFKA_PASSWORD", PASSWORD)
+        .env("CA_PATH", &surroundings.authority)
+        .env("TEMPER_CANARY_TOPIC", CANARY)
+        .env("KUBECONFIG", &surroundings.kubeconfig);
+    Ok(command)
 }
 
 fn program() -> Result<PathBuf> {

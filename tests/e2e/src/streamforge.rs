@@ -21,7 +21,7 @@ use tempfile::TempDir;
 pub use self::job::Worker;
 use crate::{
     cluster::Cluster,
-    healer::{Healer, Surroundings},
+    healer::{self, Healer, Surroundings},
     home::Home,
     kafka::{Brokers, Telemetry},
     parts::Parts,
@@ -104,16 +104,24 @@ impl StreamForge {
 
     /// Starts a healer, and leaves it to itself.
     pub fn start_healer(&self, name: &str, arguments: &[&str]) -> Result<Healer> {
+        Healer::start(name, &self.surroundings(), arguments)
+    }
+
+    /// What `temper-healer check` finds here, and whether all is as it must be.
+    pub async fn check(&self) -> Result<(String, bool)> {
+        healer::check(&self.surroundings()).await
+    }
+
+    fn surroundings(&self) -> Surroundings {
         let port = self.next_port.replace(self.next_port.get() + 1);
-        let surroundings = Surroundings {
+        Surroundings {
             bootstrap: self.brokers.bootstrap(),
             authority: self.brokers.authority().to_owned(),
             kubeconfig: self.cluster.kubeconfig(),
             policy: self.policy.clone(),
             listen: (self.home.address, port).into(),
             folder: self.folder.path().to_owned(),
-        };
-        Healer::start(name, &surroundings, arguments)
+        }
     }
 
     /// Creates the Job of a worker and waits until it is at work and has been heard.

@@ -102,3 +102,21 @@ async fn an_evicted_worker_is_brought_back_by_its_own_job_and_not_doubled() {
         .await
         .unwrap();
 }
+
+#[tokio::test]
+async fn check_finds_the_topics_the_rights_and_the_jobs_that_are_there() {
+    let forge = StreamForge::open().await.unwrap();
+    at_work(&forge, "loader-producer", "abc123").await.unwrap();
+    let (said, well) = forge.check().await.unwrap();
+    assert!(well, "{said}");
+    for line in [
+        "ok   rights: all that are needed in namespace stf",
+        "ok   jobs: 1 loader-*; 0 Jobs are none of ours",
+        "ok   topic queue-events: 3 partitions, 3 replicas",
+        "ok   topic queue-events: brokers write down when a record came",
+        "ok   topic queue-control: ",
+        "ok   topic temper-canary: every broker leads a partition of it",
+    ] {
+        assert!(said.contains(line), "no {line:?} in\n{said}");
+    }
+}
