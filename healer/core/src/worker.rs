@@ -221,15 +221,18 @@ pub(crate) enum Incumbent<'a> {
 }
 
 impl Jobs {
-    /// Notes a Job as it is now.
-    pub(crate) fn put(&mut self, job: Job) {
+    /// Notes a Job as it is now, and says whether it has begun to run.
+    pub(crate) fn put(&mut self, job: Job) -> bool {
+        let runs = job.state == State::Active;
         if let Some(known) = self.0.iter_mut().find(|known| known.uid == job.uid) {
+            let ran = known.state == State::Active;
             *known = job;
-            return;
+            return runs && !ran;
         }
         // Nearly always there is one, and a vector that grows by itself begins with four.
         self.0.reserve_exact(1);
         self.0.push(job);
+        runs
     }
 
     pub(crate) fn remove(&mut self, uid: &str) {

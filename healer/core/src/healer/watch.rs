@@ -25,7 +25,11 @@ impl Healer {
         if let Some(worker) = self.workers.get_mut(id)
             && worker.replaced != Some(Mark::of(&job.uid))
         {
-            worker.jobs.put(job);
+            let begins = worker.jobs.put(job);
+            // Until it ran it had nothing to say.
+            if begins && worker.said.phase != Phase::Finished {
+                (worker.said.heard, worker.said.progressed) = (now, now);
+            }
         }
         self.seat_changed(id, now);
         self.react(id, now, out);

@@ -1,0 +1,210 @@
+//! What is decided about single workers, in a world where nothing goes wrong but them.
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use temper_healer_core::{
+    Action, Decision, Event, Healer, Job, Moment, Place, Policy, Topic, Verdict,
+    policy::Cause,
+    telemetry::{Command, Report},
+};
+
+const POLICY: &str = "
+kinds:
+  - {workers: loader-*, startDeadline: 30s, silentDeadline: 20s}
+  - {workers: slow-*, heal: [error], errorGrace: 10s, silentDeadline: 1m}
+guards: {maxUnhealthy: 100%}
+";
+
+/// A healer that acts, sees everything, and has one partition of each topic.
+struct Bench {
+    healer: Healer,
+    now: Moment,
+    said: i64,
+    actions: Vec<Action>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Moment::from_unix_ms(1_800_000_000_000);
+        let mut bench = Self {
+            healer: Healer::new(Policy::parse(POLICY).unwrap(), now),
+            now,
+            said: 0,
+            actions: Vec::new(),
+        };
+        for topic in [Topic::Events, Topic::Control] {
+            bench.step(Event::Partitions { topic, count: 1 });
+        }
+        bench.step(Event::JobsListed);
+        bench.step(Event::Lead);
+        bench.wait(1);
+        assert!(bench.healer.is_armed());
+        bench.actions.clear();
+        bench
+    }
+
+    fn step(&mut self, event: Event<'_>) {
+        self.healer.step(event, self.now, &mut self.actions);
+    }
+
+    /// Lets seconds pass in which everything is heard and everybody can speak.
+    fn wait(&mut self, seconds: u64) {
+        for _ in 0..seconds * 2 {
+            self.now = self.now.plus(Duration::from_millis(500));
+            let (asked, since) = (self.now, self.now);
+            self.step(Event::Written {
+                partition: 0,
+                since,
+            });
+            for topic in [Topic::Events, Topic::Control] {
+                self.step(Event::Barrier {
+                    topic,
+                    partition: 0,
+                    asked,
+                    end: 0,
+                });
+            }
+        }
+    }
+
+    fn job(&mut self, producer: &str, change: impl FnOnce(&mut Value)) {
+        let mut job = json!({
+            "metadata": {"name": format!("job-{}", producer.replace('_', "-")), "uid": producer, "labels": {"queue_id": "q"},
+                "creationTimestamp": self.now.to_string(), "annotations": {"healer.temper.dev/producer": producer}},
+            "spec": {"template": {}},
+        });
+        change(&mut job);
+        let (name, job) = Job::read(&job).unwrap();
+        self.step(Event::Job { name, job });
+    }
+
+    fn says(&mut self, producer: &str, status: &str) {
+        let text = json!({"queue_id": "q", "producer": producer, "status": status, "message": "disk full"}).to_string();
+        let report = Report::parse(text.as_bytes()).unwrap();
+        self.said += 1;
+        let place = Place {
+            partition: 0,
+            offset: self.said,
+        };
+        self.step(Event::Said {
+            report,
+            place,
+            appended: None,
+        });
+    }
+
+    fn stop(&mut self) {
+        let command = Command::parse(br#"{"command":"stop","queue_id":"q"}"#).unwrap();
+        self.step(Event::Demanded(command));
+    }
+
+    /// What was decided since it was asked last.
+    fn decided(&mut self) -> Vec<(Verdict, Cause)> {
+        let decisions = self.actions.drain(..).filter_map(|action| match action {
+            Action::Decide(decision) => Some(*decision),
+            _ => None,
+        });
+        decisions
+            .map(
+                |Decision {
+                     decision, cause, ..
+                 }| (decision, cause),
+            )
+            .collect()
+    }
+}
+
+#[test]
+fn silence_is_healed_after_its_deadline_and_not_before() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.says("loader-a__1", "started");
+    bench.wait(19);
+    assert_eq!(bench.decided(), []);
+    bench.wait(3);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
+}
+
+#[test]
+fn whoever_was_suspended_for_long_has_all_of_his_time_when_he_is_resumed() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |job| job["spec"]["suspend"] = json!(true));
+    bench.wait(300);
+    bench.job("loader-a__1", |_| {});
+    bench.wait(29);
+    assert_eq!(bench.decided(), []);
+    bench.wait(3);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
+}
+
+#[test]
+fn whoever_was_silent_without_a_job_has_all_of_his_time_when_he_has_one() {
+    let mut bench = Bench::new();
+    bench.says("loader-a__1", "started");
+    bench.wait(300);
+    bench.job("loader-a__1", |_| {});
+    bench.wait(19);
+    assert_eq!(bench.decided(), []);
+}
+
+#[test]
+fn an_error_waits_until_it_is_known_that_nobody_stopped_the_queue() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.wait(1);
+    bench.says("loader-a__1", "started");
+    bench.says("loader-a__1", "error");
+    assert!(bench.actions.contains(&Action::Look), "it asks at once");
+    assert_eq!(bench.decided(), []);
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+
+    bench.job("loader-b__2", |_| {});
+    bench.wait(1);
+    bench.says("loader-b__2", "started");
+    bench.says("loader-b__2", "error");
+    bench.stop();
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Veto, Cause::Error)]);
+}
+
+#[test]
+fn who_goes_on_within_the_grace_is_forgiven_his_error() {
+    let mut bench = Bench::new();
+    bench.job("slow-a__1", |_| {});
+    bench.wait(1);
+    bench.says("slow-a__1", "started");
+    bench.says("slow-a__1", "error");
+    bench.wait(8);
+    bench.says("slow-a__1", "loading");
+    bench.wait(20);
+    assert_eq!(bench.decided(), []);
+    bench.says("slow-a__1", "error");
+    bench.wait(12);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
+fn two_jobs_that_claim_to_be_one_worker_are_only_watched() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.job("loader-a__1", |job| {
+        job["metadata"]["name"] = json!("twin");
+        job["metadata"]["uid"] = json!("twin");
+    });
+    bench.wait(120);
+    assert_eq!(bench.decided(), []);
+}
+
+#[test]
+fn a_job_that_failed_for_good_is_replaced_without_a_word() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |job| {
+        job["status"]["conditions"] =
+            json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]);
+    });
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
