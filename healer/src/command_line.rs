@@ -13,7 +13,7 @@ use temper_healer_core::{Policy, policy::Span};
 use crate::{
     check::Grade,
     replay::{self, Summary, Topics},
-    run::Settings,
+    run::{self, Settings},
 };
 
 /// What `temper-healer help` prints.
@@ -120,7 +120,7 @@ fn run_healer(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
     let settings = Settings::read(arguments, |name| std::env::var(name).ok());
     let settings = settings.map_err(|error| usage(error.to_string()))?;
     settings.policy().map_err(Failure::Usage)?;
-    crate::run::run(settings).map_err(Failure::Run)
+    run::run(settings).map_err(Failure::Run)
 }
 
 fn check(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
@@ -201,18 +201,10 @@ fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, F
     }
     Ok(ReplayArguments {
         events: events.ok_or_else(|| usage("replay needs --events FILE".to_owned()))?,
-        policy: policy.map_or_else(|| Ok(Policy::streamforge()), |path| read_policy(&path))?,
+        policy: run::policy(policy.as_deref()).map_err(Failure::Usage)?,
         max_gap,
         topics,
     })
-}
-
-fn read_policy(path: &std::path::Path) -> Result<Policy, Failure> {
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("reading the policy {}", path.display()));
-    let policy =
-        text.and_then(|text| Policy::parse(&text).with_context(|| path.display().to_string()));
-    policy.map_err(Failure::Usage)
 }
 
 fn read(path: &std::path::Path) -> anyhow::Result<Vec<replay::Record>> {

@@ -15,7 +15,7 @@ use temper_healer_core::{Moment, Policy};
 use temper_ops::{http, log, metrics::Metrics};
 use tokio::{net::TcpListener, sync::watch};
 
-pub use self::settings::{Settings, SettingsError};
+pub use self::settings::{Settings, SettingsError, policy};
 use crate::{
     board::Board,
     chronicle::Chronicle,

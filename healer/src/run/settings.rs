@@ -1,6 +1,9 @@
 //! What `temper-healer run` is told, by flags and by the environment.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use temper_healer_core::{
@@ -92,12 +95,7 @@ impl Settings {
 
     /// The rules.
     pub fn policy(&self) -> anyhow::Result<Policy> {
-        let Some(file) = &self.policy_file else {
-            return Ok(Policy::streamforge());
-        };
-        let text = std::fs::read_to_string(file)
-            .with_context(|| format!("reading the policy {}", file.display()))?;
-        Policy::parse(&text).with_context(|| file.display().to_string())
+        policy(self.policy_file.as_deref())
     }
 
     fn from_env(environment: &impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
@@ -117,6 +115,16 @@ impl Settings {
             once: None,
         })
     }
+}
+
+/// The policy in a file; the built-in one without a file.
+pub fn policy(file: Option<&Path>) -> anyhow::Result<Policy> {
+    let Some(file) = file else {
+        return Ok(Policy::streamforge());
+    };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("reading the policy {}", file.display()))?;
+    Policy::parse(&text).with_context(|| file.display().to_string())
 }
 
 fn span(flag: &'static str, text: &str) -> Result<Duration, SettingsError> {
