@@ -65,7 +65,7 @@ fn complete(store: &mut Store, key: &mut Key, object: &mut Value) {
     if text(metadata, "/name").is_empty() && !prefix.is_empty() {
         metadata["name"] = json!(format!("{prefix}{}", store.next_suffix()));
     }
-    key.name = text(metadata, "/name").to_owned();
+    text(metadata, "/name").clone_into(&mut key.name);
     if resource.namespaced() {
         metadata["namespace"] = json!(key.namespace);
     }
@@ -134,7 +134,9 @@ fn count_generation(old: &Value, new: &mut Value) {
 fn check_metadata(object: &mut Value) -> Vec<Cause> {
     let metadata = object_at(object, "metadata");
     for field in ["labels", "annotations", "finalizers", "ownerReferences"] {
-        let empty = metadata[field].as_object().is_some_and(serde_json::Map::is_empty)
+        let empty = metadata[field]
+            .as_object()
+            .is_some_and(serde_json::Map::is_empty)
             || metadata[field].as_array().is_some_and(Vec::is_empty);
         if empty || metadata[field].is_null() {
             object::remove(metadata, field);
@@ -160,7 +162,11 @@ fn check_name(name: &str) -> Option<Cause> {
         return Some(Cause::required(field, "name or generateName is required"));
     }
     if name.len() > 253 {
-        return Some(Cause::invalid(field, &json!(name), "must be no more than 253 characters"));
+        return Some(Cause::invalid(
+            field,
+            &json!(name),
+            "must be no more than 253 characters",
+        ));
     }
     let lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let part = |part: &str| is_framed(part.as_bytes(), lower, b"-");
@@ -177,7 +183,11 @@ fn check_labels(metadata: &Value, field: &str) -> Vec<Cause> {
 
 fn check_label(field: &str, value: &str) -> Option<Cause> {
     if value.len() > 63 {
-        return Some(Cause::invalid(field, &json!(value), "must be no more than 63 characters"));
+        return Some(Cause::invalid(
+            field,
+            &json!(value),
+            "must be no more than 63 characters",
+        ));
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric();
     let valid = value.is_empty() || is_framed(value.as_bytes(), plain, b"-_.");
@@ -188,7 +198,9 @@ fn check_label(field: &str, value: &str) -> Option<Cause> {
 fn is_framed(text: &[u8], plain: impl Fn(u8) -> bool, others: &[u8]) -> bool {
     let ends = [text.first(), text.last()];
     ends.iter().all(|end| end.is_some_and(|byte| plain(*byte)))
-        && text.iter().all(|byte| plain(*byte) || others.contains(byte))
+        && text
+            .iter()
+            .all(|byte| plain(*byte) || others.contains(byte))
 }
 
 /// Makes a pod the one that a node has taken at once.

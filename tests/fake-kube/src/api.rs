@@ -79,22 +79,25 @@ fn create(store: &mut Store, request: &Request) -> Result<Reply, Status> {
 fn read(request: &Request) -> Result<Value, Status> {
     let key = &request.key;
     let kind = key.resource.kind();
-    let object = request
-        .json()
-        .filter(Value::is_object)
-        .ok_or_else(|| {
-            let why = format!("the object provided is unrecognized (must be of type {kind}): json parse error");
-            Status::bad_request(why)
-        })?;
+    let object = request.json().filter(Value::is_object).ok_or_else(|| {
+        let why = format!(
+            "the object provided is unrecognized (must be of type {kind}): json parse error"
+        );
+        Status::bad_request(why)
+    })?;
     let told = (text(&object, "/kind"), text(&object, "/apiVersion"));
     let expected = (kind, key.resource.api_version());
     if !told.0.is_empty() && told.0 != expected.0 || !told.1.is_empty() && told.1 != expected.1 {
-        let why = format!("{} in version \"{}\" cannot be handled as a {kind}", told.0, told.1);
+        let why = format!(
+            "{} in version \"{}\" cannot be handled as a {kind}",
+            told.0, told.1
+        );
         return Err(Status::bad_request(why));
     }
     let namespace = text(&object, "/metadata/namespace");
     if !namespace.is_empty() && namespace != key.namespace {
-        let why = "the namespace of the provided object does not match the namespace sent on the request";
+        let why =
+            "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Status::bad_request(why));
     }
     Ok(object)
@@ -111,7 +114,9 @@ fn replace(store: &mut Store, request: &Request) -> Result<Reply, Status> {
     if !told.is_empty() && told != uid(&old) {
         return Err(Status::other_uid(&request.key, told, uid(&old)));
     }
-    if text(&new, "/metadata/resourceVersion").is_empty() && request.key.resource == Resource::Leases {
+    if text(&new, "/metadata/resourceVersion").is_empty()
+        && request.key.resource == Resource::Leases
+    {
         return Err(Status::needs_version(&request.key));
     }
     update(store, request, &old, new)
@@ -135,14 +140,20 @@ fn create_by_put(store: &mut Store, request: &Request, mut object: Value) -> Res
 fn check_name(key: &Key, object: &Value) -> Result<(), Status> {
     let (told, name) = (text(object, "/metadata/name"), &key.name);
     if told != name {
-        let why = format!("the name of the object ({told}) does not match the name on the URL ({name})");
+        let why =
+            format!("the name of the object ({told}) does not match the name on the URL ({name})");
         return Err(Status::bad_request(why));
     }
     Ok(())
 }
 
 fn change(store: &mut Store, request: &Request) -> Result<Reply, Status> {
-    let media_type = request.content_type.split(';').next().unwrap_or_default().trim();
+    let media_type = request
+        .content_type
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     let patch = match media_type {
         "application/merge-patch+json" | "application/json-patch+json" => request.json(),
         _ => return Err(Status::unsupported_media_type()),
@@ -166,7 +177,12 @@ fn change(store: &mut Store, request: &Request) -> Result<Reply, Status> {
 }
 
 /// Puts a whole object in the place of another, if it was made from it.
-fn update(store: &mut Store, request: &Request, old: &Value, mut new: Value) -> Result<Reply, Status> {
+fn update(
+    store: &mut Store,
+    request: &Request,
+    old: &Value,
+    mut new: Value,
+) -> Result<Reply, Status> {
     let key = &request.key;
     let told = text(&new, "/metadata/resourceVersion");
     if !told.is_empty() && told != text(old, "/metadata/resourceVersion") {

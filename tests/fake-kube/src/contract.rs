@@ -4,6 +4,7 @@
 //! a deadline, so it needs a Job controller and a garbage collector, but neither scheduler nor kubelet.
 
 mod client;
+mod stream;
 mod scene;
 mod creating;
 mod changing;
@@ -14,8 +15,11 @@ mod watching;
 
 use std::{fmt, pin::Pin};
 
-pub use self::client::{Compaction, Error, Server};
 use self::scene::Scene;
+pub use self::{
+    client::{Compaction, Error, Server},
+    stream::Stream,
+};
 
 /// What a case found out: nothing, or how the server differs.
 type Verdict = Result<(), Failure>;

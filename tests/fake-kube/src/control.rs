@@ -17,7 +17,7 @@ use crate::{
     status::Status,
     store::{Cause, Change, Store},
     watch::{Interruption, Order},
-    world::Shared,
+    world::{Shared, World},
 };
 
 /// A handle on a running fake; clones are the same.
@@ -36,7 +36,8 @@ impl Control {
     /// An object as it is now.
     pub fn get(&self, resource: Resource, namespace: &str, name: &str) -> Option<Value> {
         let key = Key::new(resource, namespace, name);
-        self.shared.see(|world| world.store.get(&key).map(|object| Value::clone(object)))
+        self.shared
+            .see(|world| world.store.get(&key).map(|object| Value::clone(object)))
     }
 
     /// All objects of a resource, by namespace and name.
@@ -81,23 +82,56 @@ impl Control {
     // What others do.
 
     /// Does what a request of somebody else would do. No fault strikes it, and nobody records it.
-    pub fn create(&self, resource: Resource, namespace: &str, object: &Value) -> Result<Value, Status> {
-        self.ask(&Method::POST, &resource.path(namespace), "application/json", object)
+    pub fn create(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        object: &Value,
+    ) -> Result<Value, Status> {
+        self.ask(
+            &Method::POST,
+            &resource.path(namespace),
+            "application/json",
+            object,
+        )
     }
 
     /// Merges a patch into an object, as somebody else.
-    pub fn patch(&self, resource: Resource, namespace: &str, name: &str, patch: &Value) -> Result<Value, Status> {
+    pub fn patch(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        changes: &Value,
+    ) -> Result<Value, Status> {
         let path = format!("{}/{name}", resource.path(namespace));
-        self.ask(&Method::PATCH, &path, "application/merge-patch+json", patch)
+        self.ask(
+            &Method::PATCH,
+            &path,
+            "application/merge-patch+json",
+            changes,
+        )
     }
 
     /// Deletes an object, as somebody else, with these `DeleteOptions`.
-    pub fn delete(&self, resource: Resource, namespace: &str, name: &str, options: &Value) -> Result<Value, Status> {
+    pub fn delete(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        options: &Value,
+    ) -> Result<Value, Status> {
         let path = format!("{}/{name}", resource.path(namespace));
         self.ask(&Method::DELETE, &path, "application/json", options)
     }
 
-    fn ask(&self, method: &Method, path: &str, content_type: &str, body: &Value) -> Result<Value, Status> {
+    fn ask(
+        &self,
+        method: &Method,
+        path: &str,
+        content_type: &str,
+        body: &Value,
+    ) -> Result<Value, Status> {
         let mut request = Request::parse(method, path, "")?;
         content_type.clone_into(&mut request.content_type);
         request.body = body.to_string().into_bytes();
@@ -118,17 +152,19 @@ impl Control {
 
     /// Lets the controllers do one thing; says whether there was one to do.
     pub fn step(&self) -> bool {
-        self.shared.with(|world| world.controllers.step(&mut world.store))
+        self.shared
+            .with(|world| world.controllers.step(&mut world.store))
     }
 
     /// Lets the controllers do everything there is to do.
     pub fn settle(&self) {
-        self.shared.with(|world| world.settle());
+        self.shared.with(World::settle);
     }
 
     /// From now on pods that are to go stay where they are, as on a node that does not answer.
     pub fn hold_pods(&self) {
-        self.shared.with(|world| world.controllers.holds_pods = true);
+        self.shared
+            .with(|world| world.controllers.holds_pods = true);
     }
 
     /// They go.
@@ -164,7 +200,8 @@ impl Control {
 
     /// Orders a fault. Of several that fit a request, the one that was ordered first strikes.
     pub fn order(&self, matcher: Matcher, times: Times, fault: Fault) {
-        self.shared.with(|world| world.faults.order(matcher, times, fault));
+        self.shared
+            .with(|world| world.faults.order(matcher, times, fault));
     }
 
     /// Forgets all faults that are ordered. Requests that wait at a gate go on waiting.
@@ -217,7 +254,9 @@ pub struct Job {
 impl Job {
     /// The Job as it is now.
     pub fn get(&self) -> Option<Value> {
-        let Key { namespace, name, .. } = &self.key;
+        let Key {
+            namespace, name, ..
+        } = &self.key;
         self.control.get(Resource::Jobs, namespace, name)
     }
 
@@ -238,7 +277,8 @@ impl Job {
 
     /// It is Failed for this reason, such as `DeadlineExceeded`, and its pods are deleted.
     pub fn fail(&self, reason: &str) {
-        self.control.act(|store| controllers::fail(store, &self.key, reason));
+        self.control
+            .act(|store| controllers::fail(store, &self.key, reason));
     }
 
     /// What its pods run dies.
@@ -254,7 +294,8 @@ impl Job {
         });
         let keys = self.edit_pods(|pod| pod["status"]["conditions"] = json!([condition]));
         for key in keys {
-            self.control.act(|store| delete_now(store, &key, Propagation::Background));
+            self.control
+                .act(|store| delete_now(store, &key, Propagation::Background));
         }
     }
 
@@ -267,7 +308,10 @@ impl Job {
 
     /// Changes those pods that run.
     fn edit_pods(&self, edit: impl Fn(&mut Value)) -> Vec<Key> {
-        let running = self.pods().into_iter().filter(|pod| !controllers::is_over(pod));
+        let running = self
+            .pods()
+            .into_iter()
+            .filter(|pod| !controllers::is_over(pod));
         let mut keys = Vec::new();
         for mut pod in running {
             edit(&mut pod);

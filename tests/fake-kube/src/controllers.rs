@@ -126,6 +126,12 @@ fn has_outlived(job: &Value, now: Timestamp) -> bool {
         .filter_map(|condition| object::text(condition, "/lastTransitionTime").parse().ok())
         .max();
     let ttl = job["spec"]["ttlSecondsAfterFinished"].as_i64();
-    let over = |(finished, ttl): (Timestamp, i64)| finished.saturating_add(SignedDuration::from_secs(ttl)).ok();
-    !object::is_terminating(job) && finished.zip(ttl).and_then(over).is_some_and(|end| end <= now)
+    let over = |(finished, ttl): (Timestamp, i64)| {
+        finished.saturating_add(SignedDuration::from_secs(ttl)).ok()
+    };
+    !object::is_terminating(job)
+        && finished
+            .zip(ttl)
+            .and_then(over)
+            .is_some_and(|end| end <= now)
 }

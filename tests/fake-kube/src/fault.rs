@@ -58,7 +58,9 @@ impl Matcher {
     pub(crate) fn matches(&self, request: &Request) -> bool {
         let name = request.object_name();
         self.verb.is_none_or(|verb| verb == request.verb)
-            && self.resource.is_none_or(|resource| resource == request.key.resource)
+            && self
+                .resource
+                .is_none_or(|resource| resource == request.key.resource)
             && self.name.as_ref().is_none_or(|glob| is_like(&name, glob))
             && (!self.changes || request.verb.changes())
     }
@@ -267,7 +269,11 @@ impl Faults {
     /// What goes wrong with this request: of faults for the same one, the first that was ordered. Each has counted it.
     pub(crate) fn strike(&mut self, request: &Request) -> Option<Fault> {
         let mut struck = None;
-        for order in self.0.iter_mut().filter(|order| order.matcher.matches(request)) {
+        for order in self
+            .0
+            .iter_mut()
+            .filter(|order| order.matcher.matches(request))
+        {
             order.seen += 1;
             if order.times.include(order.seen) {
                 struck = struck.or_else(|| Some(order.fault.clone()));

@@ -89,7 +89,9 @@ impl FakeKube {
         let shared = Arc::new(Shared::new(now));
         shared.with(|world| controllers::make_node(&mut world.store));
         let (stop, stopped) = oneshot::channel();
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let serving = server::serve(listener, shared.clone(), stopped);
         let thread = thread::Builder::new().name("fake-kube".to_owned());
         Ok(Self {

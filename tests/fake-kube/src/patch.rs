@@ -111,12 +111,32 @@ mod tests {
     fn operations_are_applied_in_order_or_not_at_all() {
         let target = json!({ "metadata": { "labels": { "a/b": "1" } }, "list": [1, 2] });
         for (operations, expected) in [
-            (json!([{ "op": "remove", "path": "/metadata/labels/a~1b" }]), Some(json!({ "metadata": { "labels": {} }, "list": [1, 2] }))),
-            (json!([{ "op": "add", "path": "/list/-", "value": 3 }, { "op": "move", "from": "/list/0", "path": "/list/1" }]), Some(json!({ "metadata": { "labels": { "a/b": "1" } }, "list": [2, 1, 3] }))),
-            (json!([{ "op": "copy", "from": "/list", "path": "/twin" }, { "op": "replace", "path": "/list", "value": 0 }]), Some(json!({ "metadata": { "labels": { "a/b": "1" } }, "list": 0, "twin": [1, 2] }))),
-            (json!([{ "op": "test", "path": "/list/0", "value": 2 }]), None),
-            (json!([{ "op": "add", "path": "/nowhere/x", "value": 2 }]), None),
-            (json!([{ "op": "add", "path": "/list/9", "value": 2 }]), None),
+            (
+                json!([{ "op": "remove", "path": "/metadata/labels/a~1b" }]),
+                Some(json!({ "metadata": { "labels": {} }, "list": [1, 2] })),
+            ),
+            (
+                json!([{ "op": "add", "path": "/list/-", "value": 3 }, { "op": "move", "from": "/list/0", "path": "/list/1" }]),
+                Some(json!({ "metadata": { "labels": { "a/b": "1" } }, "list": [2, 1, 3] })),
+            ),
+            (
+                json!([{ "op": "copy", "from": "/list", "path": "/twin" }, { "op": "replace", "path": "/list", "value": 0 }]),
+                Some(
+                    json!({ "metadata": { "labels": { "a/b": "1" } }, "list": 0, "twin": [1, 2] }),
+                ),
+            ),
+            (
+                json!([{ "op": "test", "path": "/list/0", "value": 2 }]),
+                None,
+            ),
+            (
+                json!([{ "op": "add", "path": "/nowhere/x", "value": 2 }]),
+                None,
+            ),
+            (
+                json!([{ "op": "add", "path": "/list/9", "value": 2 }]),
+                None,
+            ),
             (json!([{ "op": "remove", "path": "/none" }]), None),
             (json!([{ "op": "increment", "path": "/list/0" }]), None),
             (json!({}), None),

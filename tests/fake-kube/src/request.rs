@@ -64,11 +64,7 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    pub(crate) fn parse(
-        method: &Method,
-        path: &str,
-        query: &str,
-    ) -> Result<Self, Status> {
+    pub(crate) fn parse(method: &Method, path: &str, query: &str) -> Result<Self, Status> {
         let key = key(path)?;
         let query_map = Query::parse(query);
         let path = match query {
@@ -194,16 +190,9 @@ fn decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let escaped = tail.first_chunk::<2>().filter(|_| *first == b'%');
-        match escaped.and_then(|digits| hex(*digits)) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
+        let byte = escaped.and_then(|digits| hex(*digits));
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }
@@ -220,16 +209,51 @@ mod tests {
     #[test]
     fn paths_name_what_is_served() {
         for (method, path, query, expected) in [
-            (Method::GET, "/apis/batch/v1/namespaces/stf/jobs/a", "", "Get jobs stf/a"),
-            (Method::GET, "/apis/batch/v1/jobs", "watch=true", "Watch jobs /"),
+            (
+                Method::GET,
+                "/apis/batch/v1/namespaces/stf/jobs/a",
+                "",
+                "Get jobs stf/a",
+            ),
+            (
+                Method::GET,
+                "/apis/batch/v1/jobs",
+                "watch=true",
+                "Watch jobs /",
+            ),
             (Method::GET, "/api/v1/nodes/n1", "", "Get nodes /n1"),
-            (Method::POST, "/api/v1/namespaces/stf/pods", "", "Create pods stf/"),
-            (Method::POST, "/apis/batch/v1/namespaces/stf/jobs/a", "", "405"),
-            (Method::DELETE, "/apis/batch/v1/namespaces/stf/jobs", "", "405"),
+            (
+                Method::POST,
+                "/api/v1/namespaces/stf/pods",
+                "",
+                "Create pods stf/",
+            ),
+            (
+                Method::POST,
+                "/apis/batch/v1/namespaces/stf/jobs/a",
+                "",
+                "405",
+            ),
+            (
+                Method::DELETE,
+                "/apis/batch/v1/namespaces/stf/jobs",
+                "",
+                "405",
+            ),
             (Method::POST, "/api/v1/nodes", "", "405"),
-            (Method::GET, "/apis/batch/v1/namespaces/stf/cronjobs", "", "404"),
+            (
+                Method::GET,
+                "/apis/batch/v1/namespaces/stf/cronjobs",
+                "",
+                "404",
+            ),
             (Method::GET, "/apis/batch/v1/jobs/a", "", "404"),
-            (Method::GET, "/apis/batch/v1/namespaces/stf/jobs/a/status", "", "404"),
+            (
+                Method::GET,
+                "/apis/batch/v1/namespaces/stf/jobs/a/status",
+                "",
+                "404",
+            ),
             (Method::GET, "/", "", "404"),
         ] {
             let told = match Request::parse(&method, path, query) {

@@ -67,14 +67,24 @@ impl Label {
         }
         for (operator, equal) in [("!=", false), ("==", true), ("=", true)] {
             if let Some((name, value)) = text.split_once(operator) {
-                return Ok(Self::one_of(word(name)?, vec![value.trim().to_owned()], equal));
+                return Ok(Self::one_of(
+                    word(name)?,
+                    vec![value.trim().to_owned()],
+                    equal,
+                ));
             }
         }
         let Some((before, values)) = text.split_once('(') else {
             return Ok(Self::Exists(word(text)?));
         };
-        let values = values.trim_end().strip_suffix(')').ok_or_else(|| unreadable(text))?;
-        let values = values.split(',').map(|value| value.trim().to_owned()).collect();
+        let values = values
+            .trim_end()
+            .strip_suffix(')')
+            .ok_or_else(|| unreadable(text))?;
+        let values = values
+            .split(',')
+            .map(|value| value.trim().to_owned())
+            .collect();
         match before.split_whitespace().collect::<Vec<_>>().as_slice() {
             [name, "in"] => Ok(Self::one_of(word(name)?, values, true)),
             [name, "notin"] => Ok(Self::one_of(word(name)?, values, false)),
@@ -107,7 +117,9 @@ fn requirements(text: &str) -> Vec<&str> {
         }
         character == ',' && !open
     };
-    text.split(cut).filter(|part| !part.trim().is_empty()).collect()
+    text.split(cut)
+        .filter(|part| !part.trim().is_empty())
+        .collect()
 }
 
 fn word(text: &str) -> Result<String, Status> {
@@ -136,14 +148,24 @@ fn field(resource: Resource, text: &str) -> Result<Field, Status> {
             Some((name, value, equal))
         })
         .ok_or_else(|| Status::bad_request(format!("invalid field selector: '{text}'")))?;
-    let pointer = pointer(resource, name).ok_or_else(|| {
-        let kind = resource.kind();
-        Status::bad_request(format!("field label \"{name}\" not supported for {kind}"))
-    })?;
+    let pointer = pointer(resource, name).ok_or_else(|| unknown_field(resource, name))?;
     Ok(Field {
         pointer,
         value: value.to_owned(),
         equal,
+    })
+}
+
+/// Each resource has its own words for it.
+fn unknown_field(resource: Resource, name: &str) -> Status {
+    Status::bad_request(match resource {
+        Resource::Jobs => format!("field label \"{name}\" not supported for Job"),
+        Resource::Pods | Resource::Nodes | Resource::Events => {
+            format!("field label not supported: {name}")
+        }
+        Resource::Leases | Resource::ConfigMaps => format!(
+            "\"{name}\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        ),
     })
 }
 
@@ -170,9 +192,12 @@ mod tests {
     use super::*;
 
     fn selects(selector: &str) -> Result<bool, u16> {
-        let object = json!({ "metadata": { "labels": { "app": "streamforge", "queue_id": "q1" } } });
+        let object =
+            json!({ "metadata": { "labels": { "app": "streamforge", "queue_id": "q1" } } });
         let labels = labels(selector).map_err(|status| status.code)?;
-        Ok(labels.iter().all(|label| label.selects(&object["metadata"]["labels"])))
+        Ok(labels
+            .iter()
+            .all(|label| label.selects(&object["metadata"]["labels"])))
     }
 
     #[test]
@@ -206,7 +231,7 @@ mod tests {
         };
         assert_eq!(selected("metadata.name=a,status.phase!=Failed"), Ok(true));
         assert_eq!(selected("metadata.name=b"), Ok(false));
-        let refusal: Result<bool, _> = Err("field label \"spec.foo\" not supported for Pod".to_owned());
+        let refusal: Result<bool, _> = Err("field label not supported: spec.foo".to_owned());
         assert_eq!(selected("spec.foo=b"), refusal);
     }
 }

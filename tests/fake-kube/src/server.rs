@@ -5,7 +5,7 @@ use std::{
     fmt,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http_body_util::BodyExt;
@@ -33,7 +33,11 @@ use crate::{
 };
 
 /// Serves until `stop` is dropped.
-pub(crate) async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>, stop: oneshot::Receiver<Infallible>) {
+pub(crate) async fn serve(
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    stop: oneshot::Receiver<Infallible>,
+) {
     let Ok(listener) = TcpListener::from_std(listener) else {
         return;
     };
@@ -65,7 +69,9 @@ async fn receive(
     request: hyper::Request<Incoming>,
 ) -> Result<Response<Answer>, Cut> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    let Ok(body) = body.collect().await else {
+        return Err(Cut);
+    };
     let uri = &parts.uri;
     let parsed = Request::parse(&parts.method, uri.path(), uri.query().unwrap_or_default());
     let mut request = match parsed {
@@ -74,66 +80,71 @@ async fn receive(
     };
     let content_type = parts.headers.get(CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok());
-    content_type.unwrap_or_default().clone_into(&mut request.content_type);
-    request.body = body.to_vec();
+    content_type
+        .unwrap_or_default()
+        .clone_into(&mut request.content_type);
+    request.body = body.to_bytes().to_vec();
     let answering = tokio::spawn(answer(shared, request));
     answering.await.unwrap_or(Err(Cut))
 }
 
 async fn answer(shared: Arc<Shared>, request: Request) -> Result<Response<Answer>, Cut> {
     let (number, fault) = shared.with(|world| world.receive(&request));
-    let (before, after) = match fault {
-        Some(fault) if fault.committed => (None, Some(fault)),
-        fault => (fault, None),
-    };
-    let struck = strike(before, &request).await;
-    let answer = match struck {
-        Struck::Not => {
-            let done = carry_out(&shared, number, &request);
-            match strike(after, &request).await {
-                Struck::Not => done,
-                Struck::Refused(response) => Ok(response),
-                Struck::Cut => Err(Cut),
-            }
-        }
-        Struck::Refused(response) => Ok(response),
-        Struck::Cut => Err(Cut),
-    };
-    let told = answer.as_ref().ok().map(|response| response.status().as_u16());
+    let answer = go_through(&shared, number, &request, fault).await;
+    let told = answer.as_ref().ok();
+    let told = told.map(|response| response.status().as_u16());
     shared.with(|world| world.outcome(number).told = told);
     answer
 }
 
-enum Struck {
-    Not,
-    Refused(Response<Answer>),
-    Cut,
+async fn go_through(
+    shared: &Arc<Shared>,
+    number: usize,
+    request: &Request,
+    fault: Option<Fault>,
+) -> Result<Response<Answer>, Cut> {
+    let (before, after) = match fault {
+        Some(fault) if fault.committed => (None, Some(fault)),
+        fault => (fault, None),
+    };
+    if let Some(instead) = strike(before, request).await {
+        return instead;
+    }
+    let answer = carry_out(shared, number, request);
+    strike(after, request).await.unwrap_or(Ok(answer))
 }
 
-async fn strike(fault: Option<Fault>, request: &Request) -> Struck {
-    match fault.map(|fault| fault.effect) {
-        None => Struck::Not,
-        Some(Effect::Refuse(how)) => Struck::Refused(refusal(&how.status(request))),
-        Some(Effect::Cut) => Struck::Cut,
-        Some(Effect::Hold(gate)) => {
+/// What a fault makes of a request instead, if anything.
+async fn strike(fault: Option<Fault>, request: &Request) -> Option<Result<Response<Answer>, Cut>> {
+    match fault?.effect {
+        Effect::Refuse(how) => Some(Ok(refusal(&how.status(request)))),
+        Effect::Cut => Some(Err(Cut)),
+        Effect::Hold(gate) => {
             gate.pass().await;
-            Struck::Not
+            None
         }
     }
 }
 
-fn carry_out(shared: &Arc<Shared>, number: usize, request: &Request) -> Result<Response<Answer>, Cut> {
+fn carry_out(shared: &Arc<Shared>, number: usize, request: &Request) -> Response<Answer> {
     if request.verb == Verb::Watch {
-        let stream = watch::open(shared, request);
-        let code = stream.as_ref().map_or_else(|status| status.code, |_| 200);
-        shared.with(|world| world.outcome(number).done = Some(code));
-        return Ok(stream.map_or_else(|status| refusal(&status), |lines| json(200, Answer::Stream(lines))));
+        return open_stream(shared, number, request);
     }
     let result = shared.with(|world| world.carry_out(number, request));
-    Ok(match result {
-        Ok(reply) => json(reply.code, whole(&reply.body)),
-        Err(status) => refusal(&status),
-    })
+    result.map_or_else(
+        |status| refusal(&status),
+        |reply| json(reply.code, whole(&reply.body)),
+    )
+}
+
+fn open_stream(shared: &Arc<Shared>, number: usize, request: &Request) -> Response<Answer> {
+    let stream = watch::open(shared, request);
+    let code = stream.as_ref().map_or_else(|status| status.code, |_| 200);
+    shared.with(|world| world.outcome(number).done = Some(code));
+    stream.map_or_else(
+        |status| refusal(&status),
+        |lines| json(200, Answer::Stream(lines)),
+    )
 }
 
 fn refusal(status: &Status) -> Response<Answer> {
@@ -161,6 +172,8 @@ fn whole(value: &Value) -> Answer {
 enum Answer {
     Whole(Option<Bytes>),
     Stream(mpsc::Receiver<Result<Bytes, Cut>>),
+    /// The end of a stream that is cut.
+    Broken,
 }
 
 impl Body for Answer {
@@ -168,14 +181,21 @@ impl Body for Answer {
     type Error = Cut;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
-        let next = match self.get_mut() {
-            Self::Whole(body) => Poll::Ready(body.take().map(Ok)),
-            Self::Stream(lines) => lines.poll_recv(context),
+        let next = match &mut *self {
+            Self::Whole(body) => body.take().map(Ok),
+            Self::Stream(lines) => ready!(lines.poll_recv(context)),
+            Self::Broken => return Poll::Ready(Some(Err(Cut))),
         };
-        next.map(|next| next.map(|bytes| bytes.map(Frame::data)))
+        if let Some(Err(Cut)) = next {
+            // An error makes hyper forget what it has not sent yet; while it waits for more, it sends that.
+            *self = Self::Broken;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Poll::Ready(next.map(|bytes| bytes.map(Frame::data)))
     }
 }
 
@@ -190,3 +210,20 @@ impl fmt::Display for Cut {
 }
 
 impl std::error::Error for Cut {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_to_wait_is_told_how_long() {
+        let response = refusal(&Status::too_many_requests(7));
+        assert_eq!(response.status(), 429);
+        assert_eq!(response.headers()[RETRY_AFTER], "7");
+        assert!(
+            !refusal(&Status::unavailable())
+                .headers()
+                .contains_key(RETRY_AFTER)
+        );
+    }
+}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::resource::{Key, Resource};
 
 /// Why a request is refused.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {
     /// The code of HTTP.
     pub code: u16,
@@ -120,7 +120,12 @@ impl Status {
 
     /// A whole object that claims to be another than the one of that name.
     pub(crate) fn other_uid(key: &Key, told: &str, record: &str) -> Self {
-        let path = format!("/registry/{}/{}/{}", key.resource.plural(), key.namespace, key.name);
+        let path = format!(
+            "/registry/{}/{}/{}",
+            key.resource.plural(),
+            key.namespace,
+            key.name
+        );
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: {path}, ResourceVersion: 0, AdditionalErrorMsg: \
              Precondition failed: UID in precondition: {told}, UID in object meta: {record}"
@@ -130,7 +135,11 @@ impl Status {
 
     /// A whole object without the version that it was made from, where that is not allowed.
     pub(crate) fn needs_version(key: &Key) -> Self {
-        let cause = Cause::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+        let cause = Cause::invalid(
+            "metadata.resourceVersion",
+            &json!(0),
+            "must be specified for an update",
+        );
         let (plural, group) = (key.resource.plural(), key.resource.group());
         Self::broken(plural, group, &key.name, &[cause])
     }
@@ -176,8 +185,7 @@ impl Status {
     }
 
     pub(crate) fn version_too_large(version: u64, current: u64) -> Self {
-        let message =
-            format!("Timeout: Too large resource version: {version}, current: {current}");
+        let message = format!("Timeout: Too large resource version: {version}, current: {current}");
         Self::new(504, "Timeout", message).retry_after(1)
     }
 
@@ -192,7 +200,12 @@ impl Status {
             "" => String::new(),
             name => format!(" \"{name}\""),
         };
-        Self::new(403, "Forbidden", format!("{what}{name} is forbidden: {why}")).of(key)
+        Self::new(
+            403,
+            "Forbidden",
+            format!("{what}{name} is forbidden: {why}"),
+        )
+        .of(key)
     }
 
     pub(crate) fn denied(webhook: &str) -> Self {
@@ -201,7 +214,11 @@ impl Status {
     }
 
     pub(crate) fn internal(why: &str) -> Self {
-        Self::new(500, "InternalError", format!("Internal error occurred: {why}"))
+        Self::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {why}"),
+        )
     }
 
     /// An error that the server does not classify.
@@ -215,8 +232,7 @@ impl Status {
     }
 
     pub(crate) fn timeout() -> Self {
-        let message =
-            "Timeout: request did not complete within requested timeout - context deadline exceeded";
+        let message = "Timeout: request did not complete within requested timeout - context deadline exceeded";
         Self::new(504, "Timeout", message)
     }
 }

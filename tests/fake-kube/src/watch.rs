@@ -202,7 +202,9 @@ impl Watcher {
         let new = store.since(self.told).iter();
         for change in new.take_while(|change| change.revision <= until) {
             self.told = change.revision;
-            let Some(line) = self.line(change) else { continue };
+            let Some(line) = self.line(change) else {
+                continue;
+            };
             if self.gap > 0 {
                 self.gap -= 1;
             } else {

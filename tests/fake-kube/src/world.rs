@@ -66,8 +66,12 @@ impl World {
     }
 
     pub(crate) fn carry_out(&mut self, number: usize, request: &Request) -> Result<Reply, Status> {
-        let result = self.act(Cause::Request(number), |store| api::carry_out(store, request));
-        let code = result.as_ref().map_or_else(|status| status.code, |reply| reply.code);
+        let result = self.act(Cause::Request(number), |store| {
+            api::carry_out(store, request)
+        });
+        let code = result
+            .as_ref()
+            .map_or_else(|status| status.code, |reply| reply.code);
         self.outcome(number).done = Some(code);
         result
     }

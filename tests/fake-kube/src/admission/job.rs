@@ -15,7 +15,10 @@ const OLD_NAME: &str = "job-name";
 
 /// Fills in what was not said.
 pub(super) fn complete(job: &mut Value) {
-    let (uid, name) = (text(job, "/metadata/uid").to_owned(), text(job, "/metadata/name").to_owned());
+    let (uid, name) = (
+        text(job, "/metadata/uid").to_owned(),
+        text(job, "/metadata/name").to_owned(),
+    );
     job["metadata"]["generation"] = json!(1);
     job["status"] = json!({});
     let spec = object_at(job, "spec");
@@ -121,19 +124,33 @@ fn check_labels(job: &Value) -> Vec<Cause> {
         .collect();
     let selector = &job["spec"]["selector"];
     let selected = selector["matchLabels"].as_object();
-    if selected.into_iter().flatten().any(|(label, value)| &labels[label] != value) {
+    if selected
+        .into_iter()
+        .flatten()
+        .any(|(label, value)| &labels[label] != value)
+    {
         let why = "`selector` does not match template `labels`";
         causes.push(Cause::invalid("spec.template.metadata.labels", labels, why));
     }
     if selector != &json!({ "matchLabels": { UID: uid } }) {
-        causes.push(Cause::invalid("spec.selector", selector, "`selector` not auto-generated"));
+        causes.push(Cause::invalid(
+            "spec.selector",
+            selector,
+            "`selector` not auto-generated",
+        ));
     }
     causes
 }
 
 /// The rules of a change.
 pub(super) fn check_update(old: &Value, new: &Value) -> Vec<Cause> {
-    const FIXED: [&str; 5] = ["completions", "selector", "template", "completionMode", "manualSelector"];
+    const FIXED: [&str; 5] = [
+        "completions",
+        "selector",
+        "template",
+        "completionMode",
+        "manualSelector",
+    ];
     let (old, new) = (&old["spec"], &new["spec"]);
     let changed = FIXED.into_iter().filter(|field| old[*field] != new[*field]);
     changed

@@ -109,20 +109,23 @@ fn from_query(request: &Request) -> Result<Options, Status> {
     })
 }
 
-/// Who says nothing about a Job orphans its pods: in batch/v1 that is the default, and in no other group.
-fn propagation(resource: Resource, policy: &str, orphan: Option<bool>) -> Result<Propagation, Status> {
+fn propagation(
+    resource: Resource,
+    policy: &str,
+    orphan: Option<bool>,
+) -> Result<Propagation, Status> {
     let field = "propagationPolicy";
     if orphan.is_some() && !policy.is_empty() {
         let why = "orphanDependents and deletionPropagation cannot be both set";
         let cause = Cause::invalid(field, &json!(policy), why);
         return Err(Status::invalid_options("DeleteOptions", cause));
     }
+    // Who says nothing about a Job orphans its pods: in batch/v1 that is the default, and in no other group.
+    let orphan = orphan.unwrap_or(resource == Resource::Jobs);
     match (policy, orphan) {
         ("Foreground", _) => Ok(Propagation::Foreground),
-        ("Background", _) | ("", Some(false)) => Ok(Propagation::Background),
-        ("Orphan", _) | ("", Some(true)) => Ok(Propagation::Orphan),
-        ("", None) if resource == Resource::Jobs => Ok(Propagation::Orphan),
-        ("", None) => Ok(Propagation::Background),
+        ("Background", _) | ("", false) => Ok(Propagation::Background),
+        ("Orphan", _) | ("", true) => Ok(Propagation::Orphan),
         (other, _) => {
             let supported = "\"Foreground\", \"Background\", \"Orphan\", \"nil\"";
             let cause = Cause::unsupported(field, other, supported);
@@ -155,7 +158,11 @@ fn check(key: &Key, object: &Value, options: &Options) -> Result<(), Status> {
 fn mark(store: &Store, key: &Key, old: &Value, options: &Options) -> Value {
     let mut marked = old.clone();
     let propagation = options.propagation;
-    set_held(&mut marked, FOREGROUND, propagation == Propagation::Foreground);
+    set_held(
+        &mut marked,
+        FOREGROUND,
+        propagation == Propagation::Foreground,
+    );
     set_held(&mut marked, ORPHAN, propagation == Propagation::Orphan);
     let grace = grace_seconds(key, old, options);
     let sooner = object::number(old, "/metadata/deletionGracePeriodSeconds") > u64::from(grace);
@@ -190,7 +197,8 @@ fn stays(marked: &Value) -> bool {
 }
 
 fn gone(key: &Key, object: &Value) -> Value {
-    let mut details = json!({ "name": key.name, "kind": key.resource.plural(), "uid": uid(object) });
+    let mut details =
+        json!({ "name": key.name, "kind": key.resource.plural(), "uid": uid(object) });
     if !key.resource.group().is_empty() {
         details["group"] = json!(key.resource.group());
     }

@@ -19,12 +19,20 @@ pub(super) fn list(store: &Store, request: &Request) -> Result<Value, Status> {
     let then = store.list_at(resource, namespace, from.version);
     let rest: Vec<_> = then
         .iter()
-        .filter(|(key, object)| from.after.as_ref().is_none_or(|after| *key > after) && selector.selects(object))
+        .filter(|(key, object)| {
+            from.after.as_ref().is_none_or(|after| *key > after) && selector.selects(object)
+        })
         .collect();
     let limit = request.query.number("limit")?.filter(|limit| *limit > 0);
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     let (page, left) = rest.split_at(limit.unwrap_or(usize::MAX).min(rest.len()));
-    Ok(page_of(resource, &from, page, left.len(), selector.selects_all()))
+    Ok(page_of(
+        resource,
+        &from,
+        page,
+        left.len(),
+        selector.selects_all(),
+    ))
 }
 
 /// The version that is shown, and the object after which it goes on.
@@ -60,7 +68,11 @@ fn version(store: &Store, request: &Request) -> Result<u64, Status> {
     let current = store.revision();
     let asked = request.query.number("resourceVersion")?.unwrap_or_default();
     let exact = request.query.text("resourceVersionMatch") == "Exact";
-    Ok(if exact || asked > current { asked } else { current })
+    Ok(if exact || asked > current {
+        asked
+    } else {
+        current
+    })
 }
 
 fn page_of(

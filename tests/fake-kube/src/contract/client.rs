@@ -21,6 +21,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use super::Stream;
 use crate::Control;
 
 /// Why there is no answer.
@@ -28,7 +29,9 @@ use crate::Control;
 #[non_exhaustive]
 pub enum Error {
     /// The address is none.
-    #[error("reading the address of the server {0:?}: it is no http:// or https:// URL with a host")]
+    #[error(
+        "reading the address of the server {0:?}: it is no http:// or https:// URL with a host"
+    )]
     Address(String),
     /// The certificates are none.
     #[error("reading certificates of the server from {0}: {1}")]
@@ -45,6 +48,9 @@ pub enum Error {
     /// The answer is no JSON.
     #[error("reading the answer {0:?}: it is no JSON")]
     Answer(String),
+    /// The server refused to tell what happens.
+    #[error("opening a stream: the server refused: {0}")]
+    NoStream(String),
     /// Something did not come in time.
     #[error("waiting for {0}: it did not come in time")]
     Late(&'static str),
@@ -73,10 +79,9 @@ pub struct Server {
 impl Server {
     /// One that takes anybody, over plain HTTP.
     pub fn plain(url: &str) -> Result<Self, Error> {
-        let address: Uri = url.parse().map_err(|_| Error::Address(url.to_owned()))?;
-        if address.host().is_none() {
-            return Err(Error::Address(url.to_owned()));
-        }
+        let address = url.parse().ok();
+        let address = address.filter(|address: &Uri| address.host().is_some());
+        let address = address.ok_or_else(|| Error::Address(url.to_owned()))?;
         Ok(Self {
             address,
             tls: None,
@@ -119,7 +124,7 @@ impl Server {
     }
 
     /// The code and the JSON that a request is answered with.
-    pub(super) async fn ask(
+    pub async fn ask(
         &self,
         method: Method,
         path: &str,
@@ -128,14 +133,19 @@ impl Server {
     ) -> Result<(u16, Value), Error> {
         let response = self.send(method, path, media_type, body).await?;
         let code = response.status().as_u16();
-        let bytes = response.into_body().collect().await?.to_bytes();
-        let unreadable = |_| Error::Answer(String::from_utf8_lossy(&bytes).into_owned());
-        let value = serde_json::from_slice(&bytes).map_err(unreadable)?;
-        Ok((code, value))
+        Ok((code, whole(response).await?))
     }
 
-    /// A response whose body is yet to come.
-    pub(super) async fn send(
+    /// What happens from now on; `path` asks for it by `watch=1`.
+    pub async fn watch(&self, path: &str) -> Result<Stream, Error> {
+        let response = self.send(Method::GET, path, "", None).await?;
+        if response.status().is_success() {
+            return Ok(Stream::new(response.into_body()));
+        }
+        Err(Error::NoStream(whole(response).await?.to_string()))
+    }
+
+    async fn send(
         &self,
         method: Method,
         path: &str,
@@ -144,17 +154,14 @@ impl Server {
     ) -> Result<Response<Incoming>, Error> {
         let request = self.request(method, path, media_type, body)?;
         let connection = self.connect().await?;
-        match &self.tls {
-            None => converse(connection, request).await,
-            Some(config) => {
-                let failed = |error| Error::Connect(self.address.to_string(), error);
-                let name = ServerName::try_from(self.host().to_owned())
-                    .map_err(|_| Error::Address(self.address.to_string()))?;
-                let connector = TlsConnector::from(config.clone());
-                let secured = connector.connect(name, connection).await.map_err(failed)?;
-                converse(secured, request).await
-            }
-        }
+        let Some(config) = &self.tls else {
+            return converse(connection, request).await;
+        };
+        let name = ServerName::try_from(self.host().to_owned()).ok();
+        let name = name.ok_or_else(|| Error::Address(self.address.to_string()))?;
+        let secured = TlsConnector::from(config.clone()).connect(name, connection);
+        let failed = |error| Error::Connect(self.address.to_string(), error);
+        converse(secured.await.map_err(failed)?, request).await
     }
 
     fn request(
@@ -164,7 +171,10 @@ impl Server {
         media_type: &str,
         body: Option<&Value>,
     ) -> Result<Request<Full<Bytes>>, Error> {
-        let authority = self.address.authority().map_or("", |authority| authority.as_str());
+        let authority = self
+            .address
+            .authority()
+            .map_or("", |authority| authority.as_str());
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = Request::builder()
             .method(method)
@@ -196,26 +206,38 @@ impl Server {
                 let order = json!({ "revision": version, "physical": true });
                 let etcd = Self::plain(url)?;
                 let path = "/v3/kv/compaction";
-                etcd.ask(Method::POST, path, "application/json", Some(&order)).await?;
+                etcd.ask(Method::POST, path, "application/json", Some(&order))
+                    .await?;
             }
         }
         Ok(true)
     }
 }
 
+async fn whole(response: Response<Incoming>) -> Result<Value, Error> {
+    let bytes = response.into_body().collect().await?.to_bytes();
+    serde_json::from_slice(&bytes)
+        .map_err(|_error| Error::Answer(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
 fn trust(authority: &Path) -> Result<Arc<ClientConfig>, Error> {
     let failed = |why: String| Error::Certificates(authority.display().to_string(), why);
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(authority).map_err(|error| failed(error.to_string()))?;
+    let certificates =
+        CertificateDer::pem_file_iter(authority).map_err(|error| failed(error.to_string()))?;
     for certificate in certificates {
         let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        roots.add(certificate).map_err(|error| failed(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| failed(error.to_string()))?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(error.to_string()))?;
-    Ok(Arc::new(config.with_root_certificates(roots).with_no_client_auth()))
+    Ok(Arc::new(
+        config.with_root_certificates(roots).with_no_client_auth(),
+    ))
 }
 
 async fn converse(

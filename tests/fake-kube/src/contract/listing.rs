@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     object::{list, text},
-    resource::Resource::ConfigMaps,
+    resource::Resource::{ConfigMaps, Jobs, Pods},
 };
 
 pub(super) async fn labels_select(scene: &Scene<'_>) -> Verdict {
@@ -25,8 +25,13 @@ pub(super) async fn labels_select(scene: &Scene<'_>) -> Verdict {
         ("%2Cother!=a", vec!["a", "b", "c"]),
     ] {
         let got = names(scene, &format!("{mine}{selector}")).await?;
-        let expected: Vec<_> = expected.into_iter().map(|short| scene.name(short)).collect();
-        require(got == expected, || format!("{selector}: expected {expected:?}, got {got:?}"))?;
+        let expected: Vec<_> = expected
+            .into_iter()
+            .map(|short| scene.name(short))
+            .collect();
+        require(got == expected, || {
+            format!("{selector}: expected {expected:?}, got {got:?}")
+        })?;
     }
     Ok(())
 }
@@ -34,10 +39,22 @@ pub(super) async fn labels_select(scene: &Scene<'_>) -> Verdict {
 pub(super) async fn fields_select(scene: &Scene<'_>) -> Verdict {
     make(scene, &["a", "b"]).await?;
     let (mine, name) = (scene.selector(), scene.name("a"));
-    let got = names(scene, &format!("{mine}&fieldSelector=metadata.name%3D{name}")).await?;
-    require(got == [name.as_str()], || format!("expected {name}, got {got:?}"))?;
-    let got = names(scene, &format!("{mine}&fieldSelector=metadata.name!%3D{name}")).await?;
-    require(got == [scene.name("b")], || format!("expected the other, got {got:?}"))
+    let got = names(
+        scene,
+        &format!("{mine}&fieldSelector=metadata.name%3D{name}"),
+    )
+    .await?;
+    require(got == [name.as_str()], || {
+        format!("expected {name}, got {got:?}")
+    })?;
+    let got = names(
+        scene,
+        &format!("{mine}&fieldSelector=metadata.name!%3D{name}"),
+    )
+    .await?;
+    require(got == [scene.name("b")], || {
+        format!("expected the other, got {got:?}")
+    })
 }
 
 pub(super) async fn pages_show_one_version(scene: &Scene<'_>) -> Verdict {
@@ -53,42 +70,85 @@ pub(super) async fn pages_show_one_version(scene: &Scene<'_>) -> Verdict {
     make(scene, &["d"]).await?;
 
     let token = text(&first, "/metadata/continue");
-    require(!token.is_empty(), || format!("there should be more: {first}"))?;
+    require(!token.is_empty(), || {
+        format!("there should be more: {first}")
+    })?;
     let rest = page(scene, &format!("{mine}&continue={token}")).await?;
     let version = &first["metadata"]["resourceVersion"];
     equal("version", &rest["metadata"]["resourceVersion"], version)?;
     equal("more", &rest["metadata"]["continue"], &json!(null))?;
-    require(named(&rest) == [scene.name("b"), scene.name("c")], || format!("odd page {rest}"))?;
+    require(named(&rest) == [scene.name("b"), scene.name("c")], || {
+        format!("odd page {rest}")
+    })?;
     let now = names(scene, &mine).await?;
-    require(now == ["a", "c", "d"].map(|short| scene.name(short)), || format!("odd list {now:?}"))
+    require(
+        now == ["a", "c", "d"].map(|short| scene.name(short)),
+        || format!("odd list {now:?}"),
+    )
 }
 
-pub(super) async fn a_version_that_is_yet_to_come_is_not_waited_for_long(scene: &Scene<'_>) -> Verdict {
-    let path = format!("{}?resourceVersion=999999999&timeoutSeconds=1", scene.path(ConfigMaps, ""));
+pub(super) async fn a_version_that_is_yet_to_come_is_not_waited_for_long(
+    scene: &Scene<'_>,
+) -> Verdict {
+    let path = format!(
+        "{}?resourceVersion=999999999&timeoutSeconds=1",
+        scene.path(ConfigMaps, "")
+    );
     let words = "Timeout: Too large resource version: 999999999, current: ";
-    let refusal = scene.get_path(&path).await?.is_refused(504, "Timeout", words)?;
-    equal("advice", &refusal["details"]["retryAfterSeconds"], &json!(1))
+    let refusal = scene
+        .get_path(&path)
+        .await?
+        .refused(504, "Timeout", words)?;
+    equal(
+        "advice",
+        &refusal["details"]["retryAfterSeconds"],
+        &json!(1),
+    )
 }
 
 pub(super) async fn what_cannot_be_read_is_refused(scene: &Scene<'_>) -> Verdict {
     for (query, words) in [
         ("labelSelector=a%20b%20c", "unable to parse requirement: "),
-        ("fieldSelector=spec.foo%3Db", "field label \"spec.foo\" not supported"),
+        (
+            "fieldSelector=spec.foo%3Db",
+            "\"spec.foo\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+        ),
         ("limit=1&continue=nonsense", "invalid continue token"),
     ] {
         let path = format!("{}?{query}", scene.path(ConfigMaps, ""));
-        scene.get_path(&path).await?.is_refused(400, "BadRequest", words)?;
+        scene
+            .get_path(&path)
+            .await?
+            .refused(400, "BadRequest", words)?;
     }
+    let path = format!("{}?fieldSelector=spec.foo%3Db", scene.path(Jobs, ""));
+    let words = "field label \"spec.foo\" not supported for Job";
+    scene
+        .get_path(&path)
+        .await?
+        .refused(400, "BadRequest", words)?;
+    let path = format!("{}?fieldSelector=spec.foo%3Db", scene.path(Pods, ""));
+    let words = "field label not supported: spec.foo";
+    scene
+        .get_path(&path)
+        .await?
+        .refused(400, "BadRequest", words)?;
     let unknown = scene.path(ConfigMaps, "").replace("configmaps", "nonsense");
     let words = "the server could not find the requested resource";
-    scene.get_path(&unknown).await?.is_refused(404, "NotFound", words)?;
+    scene
+        .get_path(&unknown)
+        .await?
+        .refused(404, "NotFound", words)?;
     Ok(())
 }
 
 async fn make(scene: &Scene<'_>, letters: &[&str]) -> Verdict {
     for letter in letters {
         let labelled = json!({ "metadata": { "labels": { "letter": letter } } });
-        scene.post(ConfigMaps, &scene.config_map(letter, &labelled)).await?.is(201)?;
+        scene
+            .post(ConfigMaps, &scene.config_map(letter, &labelled))
+            .await?
+            .is(201)?;
     }
     Ok(())
 }
@@ -104,5 +164,7 @@ async fn names(scene: &Scene<'_>, query: &str) -> Result<Vec<String>, Failure> {
 
 fn named(page: &Value) -> Vec<String> {
     let items = list(page, "/items").iter();
-    items.map(|item| text(item, "/metadata/name").to_owned()).collect()
+    items
+        .map(|item| text(item, "/metadata/name").to_owned())
+        .collect()
 }

@@ -7,12 +7,11 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http_body_util::BodyExt;
-use hyper::{Method, body::Incoming};
+use hyper::Method;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval, timeout};
 
-use super::{Error, Failure, Server, Verdict};
+use super::{Error, Failure, Server, Stream, Verdict};
 use crate::{
     object::{list, text},
     patch,
@@ -20,7 +19,7 @@ use crate::{
 };
 
 /// Far more than controllers take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const BETWEEN: Duration = Duration::from_millis(50);
 
 pub(super) const MERGE: &str = "application/merge-patch+json";
@@ -96,7 +95,8 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) async fn get(&self, resource: Resource, short: &str) -> Result<Answer, Error> {
-        self.ask(Method::GET, &self.path(resource, short), JSON, None).await
+        self.ask(Method::GET, &self.path(resource, short), JSON, None)
+            .await
     }
 
     /// A list or one object, by its whole path.
@@ -118,31 +118,72 @@ impl<'a> Scene<'a> {
         self.ask(Method::POST, path, JSON, Some(object)).await
     }
 
-    pub(super) async fn put(&self, resource: Resource, short: &str, object: &Value) -> Result<Answer, Error> {
-        self.ask(Method::PUT, &self.path(resource, short), JSON, Some(object)).await
+    pub(super) async fn put(
+        &self,
+        resource: Resource,
+        short: &str,
+        object: &Value,
+    ) -> Result<Answer, Error> {
+        self.ask(Method::PUT, &self.path(resource, short), JSON, Some(object))
+            .await
     }
 
     /// Merges changes in.
-    pub(super) async fn merge(&self, resource: Resource, short: &str, changes: &Value) -> Result<Answer, Error> {
-        self.patch(&self.path(resource, short), MERGE, changes).await
+    pub(super) async fn merge(
+        &self,
+        resource: Resource,
+        short: &str,
+        changes: &Value,
+    ) -> Result<Answer, Error> {
+        self.patch(&self.path(resource, short), MERGE, changes)
+            .await
     }
 
-    pub(super) async fn patch(&self, path: &str, media_type: &str, changes: &Value) -> Result<Answer, Error> {
-        self.ask(Method::PATCH, path, media_type, Some(changes)).await
+    pub(super) async fn patch(
+        &self,
+        path: &str,
+        media_type: &str,
+        changes: &Value,
+    ) -> Result<Answer, Error> {
+        self.ask(Method::PATCH, path, media_type, Some(changes))
+            .await
     }
 
-    pub(super) async fn delete(&self, resource: Resource, short: &str, options: &Value) -> Result<Answer, Error> {
-        self.ask(Method::DELETE, &self.path(resource, short), JSON, Some(options)).await
+    pub(super) async fn delete(
+        &self,
+        resource: Resource,
+        short: &str,
+        options: &Value,
+    ) -> Result<Answer, Error> {
+        self.ask(
+            Method::DELETE,
+            &self.path(resource, short),
+            JSON,
+            Some(options),
+        )
+        .await
     }
 
-    pub(super) async fn delete_path(&self, path: &str, options: Option<&Value>) -> Result<Answer, Error> {
+    pub(super) async fn delete_path(
+        &self,
+        path: &str,
+        options: Option<&Value>,
+    ) -> Result<Answer, Error> {
         self.ask(Method::DELETE, path, JSON, options).await
     }
 
-    async fn ask(&self, method: Method, path: &str, media_type: &str, body: Option<&Value>) -> Result<Answer, Error> {
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        media_type: &str,
+        body: Option<&Value>,
+    ) -> Result<Answer, Error> {
         let told = format!("{method} {path}");
         let asking = self.server.ask(method, path, media_type, body);
-        let (code, body) = timeout(PATIENCE, asking).await.map_err(|_| Error::Late("an answer"))??;
+        let (code, body) = timeout(PATIENCE, asking)
+            .await
+            .unwrap_or(Err(Error::Late("an answer")))?;
         Ok(Answer { told, code, body })
     }
 
@@ -156,7 +197,10 @@ impl<'a> Scene<'a> {
 
     /// The pod of a Job, once there is one.
     pub(super) async fn pod(&self, short: &str) -> Result<Value, Failure> {
-        self.until("the Job has a pod", async || Ok(self.pods(short).await?.pop())).await
+        self.until("the Job has a pod", async || {
+            Ok(self.pods(short).await?.pop())
+        })
+        .await
     }
 
     pub(super) async fn until_gone(&self, resource: Resource, short: &str) -> Verdict {
@@ -182,7 +226,9 @@ impl<'a> Scene<'a> {
                 return Ok(found);
             }
         }
-        Err(Failure(format!("it is not so after {PATIENCE:?} that {what}")))
+        Err(Failure(format!(
+            "it is not so after {PATIENCE:?} that {what}"
+        )))
     }
 
     /// The version of everything.
@@ -192,16 +238,10 @@ impl<'a> Scene<'a> {
     }
 
     /// What happens to objects of this case; `parameters` begin with `&`.
-    pub(super) async fn watch(&self, resource: Resource, parameters: &str) -> Result<Watch, Failure> {
+    pub(super) async fn watch(&self, resource: Resource, parameters: &str) -> Result<Watch, Error> {
         let path = self.path(resource, "");
         let path = format!("{path}?watch=1&{}{parameters}", self.selector());
-        let response = self.server.send(Method::GET, &path, JSON, None).await?;
-        let code = response.status().as_u16();
-        require(code == 200, || format!("{path} is answered with {code}"))?;
-        Ok(Watch {
-            body: response.into_body(),
-            rest: Vec::new(),
-        })
+        Ok(Watch(self.server.watch(&path).await?))
     }
 
     /// Deletes what was made, and what holds it; a case that failed may have left anything.
@@ -228,20 +268,28 @@ pub(super) struct Answer {
 impl Answer {
     /// The body, if the code is this one.
     pub(super) fn is(self, code: u16) -> Result<Value, Failure> {
-        let Self { told, code: got, body } = self;
-        require(got == code, || format!("{told}: expected {code}, got {got}: {body}"))?;
+        let Self {
+            told,
+            code: got,
+            body,
+        } = self;
+        require(got == code, || {
+            format!("{told}: expected {code}, got {got}: {body}")
+        })?;
         Ok(body)
     }
 
     /// A refusal with this code, this reason, and these words in its message.
-    pub(super) fn is_refused(self, code: u16, reason: &str, words: &str) -> Result<Value, Failure> {
+    pub(super) fn refused(self, code: u16, reason: &str, words: &str) -> Result<Value, Failure> {
         let told = self.told.clone();
         let body = self.is(code)?;
         let so = body["kind"] == "Status"
             && body["code"] == code
             && text(&body, "/reason") == reason
             && text(&body, "/message").contains(words);
-        require(so, || format!("{told}: expected {reason:?} with {words:?}, got {body}"))?;
+        require(so, || {
+            format!("{told}: expected {reason:?} with {words:?}, got {body}")
+        })?;
         Ok(body)
     }
 }
@@ -254,31 +302,19 @@ pub(super) fn require(holds: bool, otherwise: impl FnOnce() -> String) -> Verdic
 }
 
 pub(super) fn equal(what: &str, got: &Value, expected: &Value) -> Verdict {
-    require(got == expected, || format!("{what}: expected {expected}, got {got}"))
+    require(got == expected, || {
+        format!("{what}: expected {expected}, got {got}")
+    })
 }
 
 /// A stream of what happens.
-pub(super) struct Watch {
-    body: Incoming,
-    rest: Vec<u8>,
-}
+pub(super) struct Watch(Stream);
 
 impl Watch {
     /// The next thing that happens; `None` if the stream has ended.
-    pub(super) async fn next(&mut self) -> Result<Option<Value>, Failure> {
-        loop {
-            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<_> = self.rest.drain(..=end).collect();
-                let unreadable = |_| Error::Answer(String::from_utf8_lossy(&line).into_owned());
-                let event: Value = serde_json::from_slice(&line).map_err(unreadable)?;
-                return Ok(Some(event));
-            }
-            let frame = timeout(PATIENCE, self.body.frame()).await;
-            let Some(frame) = frame.map_err(|_| Error::Late("the next thing to happen"))? else {
-                return Ok(None);
-            };
-            self.rest.extend(frame.map_err(Error::Talk)?.data_ref().into_iter().flatten());
-        }
+    pub(super) async fn next(&mut self) -> Result<Option<Value>, Error> {
+        let next = timeout(PATIENCE, self.0.next()).await;
+        next.unwrap_or(Err(Error::Late("the next thing to happen")))
     }
 
     /// The next thing that happens, if it is this.

@@ -14,7 +14,9 @@ use crate::{
 pub(super) async fn what_happens_is_told_in_its_order(scene: &Scene<'_>) -> Verdict {
     let version = scene.version(ConfigMaps).await?;
     make(scene, "a").await?;
-    let mut watch = scene.watch(ConfigMaps, &format!("&resourceVersion={version}")).await?;
+    let mut watch = scene
+        .watch(ConfigMaps, &format!("&resourceVersion={version}"))
+        .await?;
     let second = json!({ "data": { "key": "second" } });
     scene.merge(ConfigMaps, "a", &second).await?.is(200)?;
     make(scene, "b").await?;
@@ -29,10 +31,14 @@ pub(super) async fn what_happens_is_told_in_its_order(scene: &Scene<'_>) -> Verd
     equal("data", &modified["data"]["key"], &json!("second"))?;
     equal("data at the end", &deleted["data"], &modified["data"])?;
     let versions = [added, modified, other, deleted].map(|object| number(&object));
-    require(versions.is_sorted_by(|one, next| one < next), || format!("versions fall: {versions:?}"))
+    require(versions.is_sorted_by(|one, next| one < next), || {
+        format!("versions fall: {versions:?}")
+    })
 }
 
-pub(super) async fn what_leaves_a_selection_is_deleted_and_what_enters_it_is_added(scene: &Scene<'_>) -> Verdict {
+pub(super) async fn what_leaves_a_selection_is_deleted_and_what_enters_it_is_added(
+    scene: &Scene<'_>,
+) -> Verdict {
     make(scene, "a").await?;
     let version = scene.version(ConfigMaps).await?;
     let name = scene.name("a");
@@ -55,7 +61,9 @@ pub(super) async fn without_a_version_it_begins_with_all_there_is(scene: &Scene<
     let mut first = [watch.next().await?, watch.next().await?].map(|event| told(event.as_ref()));
     first.sort();
     let expected = ["a", "b"].map(|short| format!("ADDED {}", scene.name(short)));
-    require(first == expected, || format!("expected {expected:?}, got {first:?}"))?;
+    require(first == expected, || {
+        format!("expected {expected:?}, got {first:?}")
+    })?;
     scene.delete(ConfigMaps, "a", &json!({})).await?.is(200)?;
     watch.expect("DELETED", &scene.name("a")).await?;
     Ok(())
@@ -63,21 +71,32 @@ pub(super) async fn without_a_version_it_begins_with_all_there_is(scene: &Scene<
 
 pub(super) async fn a_list_is_streamed_and_its_end_is_marked(scene: &Scene<'_>) -> Verdict {
     make(scene, "a").await?;
-    let parameters = "&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
+    let parameters =
+        "&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan";
     let mut watch = scene.watch(ConfigMaps, parameters).await?;
     let added = watch.expect("ADDED", &scene.name("a")).await?;
     let end = watch.expect("BOOKMARK", "").await?;
     let mark = json!({ "k8s.io/initial-events-end": "true" });
     equal("mark", &end["metadata"]["annotations"], &mark)?;
-    require(number(&end) >= number(&added), || format!("the bookmark is older than the list: {end}"))?;
-    let path = format!("{}?watch=1&sendInitialEvents=true", scene.path(ConfigMaps, ""));
+    require(number(&end) >= number(&added), || {
+        format!("the bookmark is older than the list: {end}")
+    })?;
+    let path = format!(
+        "{}?watch=1&sendInitialEvents=true",
+        scene.path(ConfigMaps, "")
+    );
     let words = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-    scene.get_path(&path).await?.is_refused(422, "Invalid", words)?;
+    scene
+        .get_path(&path)
+        .await?
+        .refused(422, "Invalid", words)?;
     Ok(())
 }
 
 /// Real servers keep what happened to most resources in a cache of their own, and forget it later than etcd does; events are not cached.
-pub(super) async fn a_version_that_is_forgotten_is_told_so_on_the_stream(scene: &Scene<'_>) -> Verdict {
+pub(super) async fn a_version_that_is_forgotten_is_told_so_on_the_stream(
+    scene: &Scene<'_>,
+) -> Verdict {
     let first = scene.post(Events, &event(scene, "a")).await?.is(201)?;
     scene.post(Events, &event(scene, "b")).await?.is(201)?;
     let last = scene.post(Events, &event(scene, "c")).await?.is(201)?;
@@ -86,12 +105,18 @@ pub(super) async fn a_version_that_is_forgotten_is_told_so_on_the_stream(scene: 
         return Ok(());
     }
     let version = text(&first, "/metadata/resourceVersion");
-    let mut watch = scene.watch(Events, &format!("&resourceVersion={version}")).await?;
+    let mut watch = scene
+        .watch(Events, &format!("&resourceVersion={version}"))
+        .await?;
     let error = watch.next().await?.unwrap_or_default();
     equal("type", &error["type"], &json!("ERROR"))?;
     equal("code", &error["object"]["code"], &json!(410))?;
     equal("reason", &error["object"]["reason"], &json!("Expired"))?;
-    equal("end", &watch.next().await?.unwrap_or_default(), &Value::Null)
+    equal(
+        "end",
+        &watch.next().await?.unwrap_or_default(),
+        &Value::Null,
+    )
 }
 
 pub(super) async fn a_stream_ends_when_its_time_is_over(scene: &Scene<'_>) -> Verdict {
@@ -103,7 +128,10 @@ pub(super) async fn a_stream_ends_when_its_time_is_over(scene: &Scene<'_>) -> Ve
 }
 
 async fn make(scene: &Scene<'_>, short: &str) -> Verdict {
-    scene.post(ConfigMaps, &scene.config_map(short, &json!({}))).await?.is(201)?;
+    scene
+        .post(ConfigMaps, &scene.config_map(short, &json!({})))
+        .await?
+        .is(201)?;
     Ok(())
 }
 
@@ -117,12 +145,18 @@ fn event(scene: &Scene<'_>, short: &str) -> Value {
 }
 
 fn number(object: &Value) -> u64 {
-    text(object, "/metadata/resourceVersion").parse().unwrap_or_default()
+    text(object, "/metadata/resourceVersion")
+        .parse()
+        .unwrap_or_default()
 }
 
 fn told(event: Option<&Value>) -> String {
     let end = || "the end".to_owned();
     event.map_or_else(end, |event| {
-        format!("{} {}", text(event, "/type"), text(event, "/object/metadata/name"))
+        format!(
+            "{} {}",
+            text(event, "/type"),
+            text(event, "/object/metadata/name")
+        )
     })
 }

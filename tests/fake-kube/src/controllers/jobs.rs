@@ -48,14 +48,17 @@ fn is_active(pod: &Value) -> bool {
 
 /// Takes the pods into the status; each that has ended is counted once.
 fn count(status: &mut Value, counted: &mut BTreeSet<String>, pods: &[(Key, Value)]) {
-    let number_of = |which: &dyn Fn(&Value) -> bool| pods.iter().filter(|(_, pod)| which(pod)).count();
+    let number_of =
+        |which: &dyn Fn(&Value) -> bool| pods.iter().filter(|(_, pod)| which(pod)).count();
     let active = number_of(&is_active);
     if active > 0 {
         status["active"] = json!(active);
     } else {
         object::remove(status, "active");
     }
-    status["ready"] = json!(number_of(&|pod| is_active(pod) && text(pod, "/status/phase") == "Running"));
+    status["ready"] = json!(number_of(
+        &|pod| is_active(pod) && text(pod, "/status/phase") == "Running"
+    ));
     status["terminating"] = json!(number_of(&|pod| !is_over(pod) && is_terminating(pod)));
     status["uncountedTerminatedPods"] = json!({});
     for (_, pod) in pods {
@@ -91,9 +94,21 @@ fn is_suspended(job: &Value) -> bool {
 fn suspend_or_resume(status: &mut Value, job: &Value, now: &Value) {
     let was = has_condition(job, "Suspended");
     match (is_suspended(job), was) {
-        (true, false) => set(status, "Suspended", "True", ["JobSuspended", "Job suspended"], now),
+        (true, false) => set(
+            status,
+            "Suspended",
+            "True",
+            ["JobSuspended", "Job suspended"],
+            now,
+        ),
         (false, true) => {
-            set(status, "Suspended", "False", ["JobResumed", "Job resumed"], now);
+            set(
+                status,
+                "Suspended",
+                "False",
+                ["JobResumed", "Job resumed"],
+                now,
+            );
             status["startTime"] = now.clone();
         }
         (false, false) => object::default(status, "startTime", now.clone()),
@@ -110,7 +125,10 @@ pub(crate) fn fail(status: &mut Value, reason: &str, message: &str, now: &Value)
 
 /// Says that a Job has succeeded.
 pub(crate) fn complete(status: &mut Value, now: &Value) {
-    let words = ["CompletionsReached", "Reached expected number of succeeded pods"];
+    let words = [
+        "CompletionsReached",
+        "Reached expected number of succeeded pods",
+    ];
     for kind in ["SuccessCriteriaMet", "Complete"] {
         set(status, kind, "True", words, now);
     }
