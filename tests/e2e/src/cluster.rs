@@ -14,6 +14,7 @@ use kube::{
     config::{KubeConfigOptions, Kubeconfig},
 };
 use serde_json::json;
+use temper_fake_kube::contract::{Compaction, Server};
 use tokio::process::Command;
 
 use crate::{child::Child, http, parts::Parts};
@@ -27,6 +28,7 @@ const API_PORT: u16 = 16_443;
 /// A running API server; it and its etcd end when this is dropped.
 #[derive(Debug)]
 pub struct Cluster {
+    address: Ipv4Addr,
     kubectl: PathBuf,
     folder: PathBuf,
     _apiserver: Child,
@@ -40,6 +42,7 @@ impl Cluster {
         let apiserver = start_apiserver(parts, address, folder).await?;
         let kubectl = parts.program("kubectl")?;
         Ok(Self {
+            address,
             kubectl,
             folder: folder.to_owned(),
             _apiserver: apiserver,
@@ -50,6 +53,15 @@ impl Cluster {
     /// A client that may do everything.
     pub async fn client(&self) -> Result<Client> {
         connect(&self.kubeconfig()).await
+    }
+
+    /// It as a server that the contract of the fake one is played against.
+    pub fn server(&self) -> Result<Server> {
+        let address = self.address;
+        let url = format!("https://{address}:{API_PORT}");
+        let authority = authority(&self.folder.join("certificates"));
+        let etcd = format!("http://{address}:{ETCD_PORT}");
+        Ok(Server::secure(&url, TOKEN, &authority)?.forgetting(Compaction::Etcd(etcd)))
     }
 
     /// The file by which others reach the API server.
@@ -186,13 +198,18 @@ fn kubeconfig(folder: &Path) -> PathBuf {
     folder.join("kubeconfig.json")
 }
 
+/// The certificate that the API server has made for itself.
+fn authority(certificates: &Path) -> PathBuf {
+    certificates.join("apiserver.crt")
+}
+
 fn write_kubeconfig(folder: &Path, address: Ipv4Addr, certificates: &Path) -> Result<()> {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{ "name": "e2e", "cluster": {
             "server": format!("https://{address}:{API_PORT}"),
-            "certificate-authority": certificates.join("apiserver.crt"),
+            "certificate-authority": authority(certificates),
         }}],
         "users": [{ "name": "admin", "user": { "token": TOKEN } }],
         "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "admin" } }],

@@ -7,6 +7,7 @@ mod manifests;
 mod kafka;
 mod packaging;
 mod healer;
+mod contract;
 
 use serde_json::{Value, json};
 
