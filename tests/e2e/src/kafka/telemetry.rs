@@ -71,6 +71,8 @@ impl Telemetry {
             .set("acks", "all")
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", patience.as_millis().to_string())
+            // A broker that hangs keeps its connections: whoever has sent it something must not wait for a minute.
+            .set("socket.timeout.ms", "5000")
             .create_with_context(words.clone())
             .context("making a Kafka producer")?;
         Ok(Self {
