@@ -203,11 +203,6 @@ fn is_framed(text: &[u8], plain: impl Fn(u8) -> bool, others: &[u8]) -> bool {
             .all(|byte| plain(*byte) || others.contains(byte))
 }
 
-/// Makes a pod the one that a node has taken at once.
-pub(crate) fn schedule(pod: &mut Value, node: &str) {
-    default(object_at(pod, "spec"), "nodeName", json!(node));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

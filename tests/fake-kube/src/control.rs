@@ -272,7 +272,7 @@ impl Job {
 
     /// Its pods end well, and so does it.
     pub fn finish(&self) {
-        self.end_pods("Succeeded", |_| {});
+        self.end_pods("Succeeded");
     }
 
     /// It is Failed for this reason, such as `DeadlineExceeded`, and its pods are deleted.
@@ -283,7 +283,7 @@ impl Job {
 
     /// What its pods run dies.
     pub fn kill_pod(&self) {
-        self.end_pods("Failed", |_| {});
+        self.end_pods("Failed");
     }
 
     /// Its pods are deleted, as by a node that is drained.
@@ -299,11 +299,8 @@ impl Job {
         }
     }
 
-    fn end_pods(&self, phase: &str, edit: impl Fn(&mut Value)) {
-        self.edit_pods(|pod| {
-            pod["status"]["phase"] = json!(phase);
-            edit(pod);
-        });
+    fn end_pods(&self, phase: &str) {
+        self.edit_pods(|pod| pod["status"]["phase"] = json!(phase));
     }
 
     /// Changes those pods that run.

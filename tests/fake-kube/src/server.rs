@@ -47,6 +47,7 @@ pub(crate) async fn serve(
             // A connection that is gone before it is accepted is nobody's loss.
             if let Ok((connection, _)) = listener.accept().await {
                 connections.spawn(converse(connection, shared.clone()));
+                while connections.try_join_next().is_some() {} // Those that are over.
             }
         }
     };

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -49,6 +49,7 @@ pub(crate) enum Order {
 
 /// What a stream has to tell.
 struct Watcher {
+    id: usize,
     resource: Resource,
     namespace: String,
     selector: Selector,
@@ -67,35 +68,38 @@ enum End {
 /// The lines that come, and whether others follow.
 type Turn = (Vec<Bytes>, Option<End>);
 
-type Lines = mpsc::Sender<Result<Bytes, Cut>>;
-
 /// Opens a stream, which goes on in a task until its time is over or nobody listens.
 pub(crate) fn open(
     shared: &Arc<Shared>,
     request: &Request,
 ) -> Result<mpsc::Receiver<Result<Bytes, Cut>>, Status> {
+    /// Real servers choose half an hour to an hour.
+    const DEFAULT_SECONDS: u64 = 1800;
+    let seconds = request.query.number("timeoutSeconds")?;
     let (lines, receiver) = mpsc::channel(16);
-    let deadline = request.query.number("timeoutSeconds")?;
-    let (watcher, first) = shared.see(|world| begin(&world.store, request))?;
-    let id = shared.with(|world| register(world, watcher.resource));
-    tokio::spawn(go_on(shared.clone(), watcher, first, id, lines, deadline));
+    // Before the stream begins, so that nothing which happens from then on goes unnoticed.
+    let news = shared.news();
+    let (watcher, first) = shared.with(|world| begin(world, request))?;
+    let speaker = Speaker {
+        shared: shared.clone(),
+        watcher,
+        lines,
+        news,
+        deadline: Instant::now() + Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS)),
+    };
+    tokio::spawn(speaker.speak(first));
     Ok(receiver)
 }
 
-fn register(world: &mut World, resource: Resource) -> usize {
-    let id = world.streams.last_key_value().map_or(0, |(id, _)| id + 1);
-    let orders = VecDeque::new();
-    world.streams.insert(id, Stream { resource, orders });
-    id
-}
-
 /// Where a stream begins, and what it says first.
-fn begin(store: &Store, request: &Request) -> Result<(Watcher, Turn), Status> {
+fn begin(world: &mut World, request: &Request) -> Result<(Watcher, Turn), Status> {
     let query = &request.query;
+    let (store, resource) = (&world.store, request.key.resource);
     let mut watcher = Watcher {
-        resource: request.key.resource,
+        id: world.streams.last_key_value().map_or(0, |(id, _)| id + 1),
+        resource,
         namespace: request.key.namespace.clone(),
-        selector: Selector::parse(request.key.resource, query)?,
+        selector: Selector::parse(resource, query)?,
         bookmarks: query.flag("allowWatchBookmarks"),
         told: store.revision(),
         gap: 0,
@@ -105,18 +109,16 @@ fn begin(store: &Store, request: &Request) -> Result<(Watcher, Turn), Status> {
     if streams_list && query.text("resourceVersionMatch") != "NotOlderThan" {
         return Err(needs_match());
     }
-    if version == 0 || streams_list {
-        let mut lines = watcher.all(store);
-        if streams_list && watcher.bookmarks {
-            lines.push(watcher.bookmark(true));
-        }
-        return Ok((watcher, (lines, None)));
-    }
-    watcher.told = version;
-    if version < store.oldest() {
-        return Ok((watcher, expired(version, store.oldest())));
-    }
-    Ok((watcher, (Vec::new(), None)))
+    let first = if version == 0 || streams_list {
+        watcher.whole(store, streams_list)
+    } else {
+        watcher.since(store, version)
+    };
+    let orders = VecDeque::new();
+    world
+        .streams
+        .insert(watcher.id, Stream { resource, orders });
+    Ok((watcher, first))
 }
 
 fn needs_match() -> Status {
@@ -131,49 +133,68 @@ fn expired(version: u64, oldest: u64) -> Turn {
     (lines, Some(End::Orderly))
 }
 
-async fn go_on(
+/// The task of a stream.
+struct Speaker {
     shared: Arc<Shared>,
-    mut watcher: Watcher,
-    first: Turn,
-    id: usize,
-    lines: Lines,
-    timeout_seconds: Option<u64>,
-) {
-    /// Real servers choose half an hour to an hour.
-    const DEFAULT: u64 = 1800;
-    let deadline = Instant::now() + Duration::from_secs(timeout_seconds.unwrap_or(DEFAULT));
-    let mut news = shared.news();
-    let mut turn = first;
-    while tell(&lines, turn).await.is_ok() {
-        tokio::select! {
-            () = lines.closed() => break,
-            () = sleep_until(deadline) => break,
-            _ = news.changed() => {}
-        }
-        // Without news: what this changes concerns this stream alone.
-        turn = shared.quietly(|world| watcher.look(world, id));
-    }
-    shared.with(|world| world.streams.remove(&id));
+    watcher: Watcher,
+    lines: mpsc::Sender<Result<Bytes, Cut>>,
+    news: watch::Receiver<()>,
+    deadline: Instant,
 }
 
-/// Sends what there is; fails when that was the end.
-async fn tell(to: &Lines, (lines, end): Turn) -> Result<(), ()> {
-    for line in lines {
-        to.send(Ok(line)).await.map_err(drop)?;
+impl Speaker {
+    async fn speak(mut self, first: Turn) {
+        let mut turn = first;
+        while self.tell(turn).await.is_ok() {
+            tokio::select! {
+                () = self.lines.closed() => break,
+                () = sleep_until(self.deadline) => break,
+                _ = self.news.changed() => {}
+            }
+            // Quietly: what a look changes concerns this stream alone.
+            turn = self.shared.quietly(|world| self.watcher.look(world));
+        }
+        let id = self.watcher.id;
+        self.shared.with(|world| world.streams.remove(&id));
     }
-    match end {
-        None => Ok(()),
-        Some(End::Orderly) => Err(()),
-        Some(End::Cut) => to.send(Err(Cut)).await.map_err(drop).and(Err(())),
+
+    /// Sends what there is; fails when that was the end.
+    async fn tell(&self, (lines, end): Turn) -> Result<(), ()> {
+        for line in lines {
+            self.lines.send(Ok(line)).await.map_err(drop)?;
+        }
+        match end {
+            None => Ok(()),
+            Some(End::Orderly) => Err(()),
+            Some(End::Cut) => self.lines.send(Err(Cut)).await.map_err(drop).and(Err(())),
+        }
     }
 }
 
 impl Watcher {
+    /// All there is, and the mark of its end if that is wanted.
+    fn whole(&self, store: &Store, marks_end: bool) -> Turn {
+        let mut lines = self.all(store);
+        if marks_end && self.bookmarks {
+            lines.push(self.bookmark(true));
+        }
+        (lines, None)
+    }
+
+    /// What happened after a version; if that is forgotten, it says so.
+    fn since(&mut self, store: &Store, version: u64) -> Turn {
+        self.told = version;
+        if version < store.oldest() {
+            return expired(version, store.oldest());
+        }
+        (self.news(store, u64::MAX), None)
+    }
+
     /// What is new since the last look.
-    fn look(&mut self, world: &mut World, id: usize) -> Turn {
+    fn look(&mut self, world: &mut World) -> Turn {
         let mut orders = world
             .streams
-            .get_mut(&id)
+            .get_mut(&self.id)
             .map(|stream| std::mem::take(&mut stream.orders))
             .unwrap_or_default();
         let mut lines = Vec::new();

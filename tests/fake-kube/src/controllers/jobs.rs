@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::is_over;
 use crate::{
-    admission,
     api::{Propagation, delete_now},
     object::{self, has_condition, is_finished, is_terminating, list, number, text, uid},
     resource::{Key, Resource},
@@ -186,6 +185,6 @@ fn pod(store: &mut Store, key: &Key, job: &Value) -> Value {
         "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"],
         "status": { "phase": "Running", "startTime": now },
     });
-    admission::schedule(&mut pod, NODE);
+    object::default(&mut pod["spec"], "nodeName", json!(NODE));
     pod
 }
