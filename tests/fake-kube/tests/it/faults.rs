@@ -1,8 +1,14 @@
 //! Faults strike the requests that they are ordered for, when they are ordered to, and as they are ordered to.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use temper_fake_kube::{Fault, Gate, Matcher, Refusal, Resource, Times, Verb};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 
 use super::{Scene, job, jobs};
 
@@ -192,16 +198,22 @@ async fn what_a_client_asked_for_before_it_died_is_done_nevertheless() {
     scene
         .control
         .order(posts(), Times::All, Fault::hold(gate.clone()));
-    tokio::select! {
-        code = scene.post("a") => panic!("it should wait: {code:?}"),
-        () = gate.reached(1) => {} // And the client is gone.
-    }
+    let (path, body) = (jobs(), job("a", &json!({})).to_string());
+    let length = body.len();
+    let request =
+        format!("POST {path} HTTP/1.1\r\nHost: kube\r\nContent-Length: {length}\r\n\r\n{body}");
+    let address = scene.kube.url().replace("http://", "");
+    let mut client = TcpStream::connect(&address).await.unwrap();
+    client.write_all(request.as_bytes()).await.unwrap();
+    gate.reached(1).await;
+    client.shutdown().await.unwrap();
+    // The server has noticed that the client is gone.
+    assert_eq!(client.read(&mut [0]).await.unwrap(), 0);
+
     assert!(!scene.exists("a"));
     gate.open();
-    scene
-        .control
-        .until(|_| scene.exists("a").then_some(()))
-        .await;
+    let seen = scene.control.until(|_| scene.exists("a").then_some(()));
+    timeout(Duration::from_mins(1), seen).await.unwrap();
 }
 
 #[tokio::test]
