@@ -1,4 +1,4 @@
-//! A watch that is told that it is too old tells everything in the end.
+//! A watch tells what is there, comes and goes, and one that is told that it is too old tells everything in the end.
 
 use std::pin::pin;
 
@@ -18,6 +18,32 @@ async fn until(
         }
     }
     panic!("the watch has ended");
+}
+
+fn is_job(told: &Told, name: &str) -> bool {
+    matches!(told, Told::Job(_, job) if &*job.name == name)
+}
+
+#[tokio::test]
+async fn jobs_are_told_as_they_are_there_come_and_go() {
+    let scene = Scene::open();
+    scene.make("loader-1");
+    let mut told = pin!(watch(scene.client.clone(), NAMESPACE));
+    until(&mut told, |told| is_job(told, "loader-1")).await;
+    until(&mut told, |told| matches!(told, Told::Listed)).await;
+    let second = scene.make("loader-2");
+    until(&mut told, |told| is_job(told, "loader-2")).await;
+    let uid = second["metadata"]["uid"].as_str().unwrap().to_owned();
+    let options = serde_json::json!({"propagationPolicy": "Background"});
+    let control = &scene.control;
+    control
+        .delete(Resource::Jobs, NAMESPACE, "loader-2", &options)
+        .unwrap();
+    until(
+        &mut told,
+        |told| matches!(told, Told::Gone(gone) if **gone == *uid),
+    )
+    .await;
 }
 
 #[tokio::test]
