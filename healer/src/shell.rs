@@ -161,7 +161,9 @@ impl<C: Fn() -> Moment> Shell<C> {
                     .as_deref()
                     .is_some_and(|queue| queue != &*name.queue) => {}
             Told::Job(name, job) => self.step(Event::Job { name, job: *job }),
-            Told::Gone(uid) => self.step(Event::JobGone { uid: &uid }),
+            Told::Gone(uid) => self.step(Event::JobGone {
+                uid: &uid.to_string(),
+            }),
             Told::Listed => {
                 self.parts.ready.set("kubernetes", Ok(()));
                 self.step(Event::JobsListed);

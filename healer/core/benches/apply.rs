@@ -9,7 +9,7 @@
 
 use std::{fs, hint::black_box, time::Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use temper_healer_core::{
     Event, Healer, Job, Moment, Place, Policy, Topic,
     telemetry::{Report, Status},
@@ -20,8 +20,9 @@ const EVENTS: usize = 4_000_000;
 
 fn main() {
     let payloads: Vec<_> = (0..WORKERS).map(payload).collect();
+    let manifests: Vec<_> = (0..WORKERS).map(manifest).collect();
     let before = resident_bytes();
-    let mut healer = healer();
+    let mut healer = healer(&manifests, &payloads);
     let bytes = resident_bytes().saturating_sub(before);
     println!(
         "{WORKERS} workers with a Job each: {} bytes a worker",
@@ -73,7 +74,7 @@ fn payload(worker: usize) -> String {
 }
 
 /// A healer that acts and knows all workers and their Jobs.
-fn healer() -> Healer {
+fn healer(manifests: &[Value], payloads: &[String]) -> Healer {
     let mut healer = Healer::new(Policy::streamforge(), at(0));
     let mut out = Vec::new();
     healer.step(
@@ -92,8 +93,8 @@ fn healer() -> Healer {
         at(0),
         &mut out,
     );
-    for worker in 0..WORKERS {
-        let (name, job) = Job::read(&manifest(worker)).unwrap();
+    for manifest in manifests {
+        let (name, job) = Job::read(manifest).unwrap();
         healer.step(Event::Job { name, job }, at(1), &mut out);
     }
     healer.step(Event::JobsListed, at(1), &mut out);
@@ -110,8 +111,8 @@ fn healer() -> Healer {
             &mut out,
         );
     }
-    for worker in 0..WORKERS {
-        let text = payload(worker).replace("loading", "started");
+    for payload in payloads {
+        let text = payload.replace("loading", "started");
         let report = Report::parse(text.as_bytes()).unwrap();
         assert_eq!(report.status, Status::Started);
         let place = Place {
@@ -132,7 +133,7 @@ fn healer() -> Healer {
     healer
 }
 
-fn manifest(worker: usize) -> serde_json::Value {
+fn manifest(worker: usize) -> Value {
     json!({
         "metadata": {"name": format!("job-loader-producer-btcusdt-{worker:06}"), "uid": format!("5c1c1f0a-8f0e-4d2b-9f57-{worker:012}"),
             "creationTimestamp": "2026-01-01T00:00:00Z",

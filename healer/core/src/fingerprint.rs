@@ -1,13 +1,13 @@
 //! Whether two failures are the same failure.
 
-use std::fmt;
+use std::{fmt, num::NonZeroU64};
 
 /// What an error message looks like when everything that differs from run to run is left out.
 ///
 /// Digits, and words that hold any, stand for themselves only as "something with digits": addresses, offsets, ids and times
 /// differ while the failure is the same. Two different failures that read the same are one to us, which errs towards stopping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Fingerprint(u64);
+pub struct Fingerprint(NonZeroU64);
 
 /// Only the beginning of a message counts: stack traces differ in their tails.
 const CHARACTERS: usize = 200;
@@ -32,12 +32,13 @@ impl Fingerprint {
                 hash = (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(PRIME);
             }
         }
-        Self(hash)
+        Self(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN))
     }
 
     /// Reads what [`fmt::Display`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
-        u64::from_str_radix(text, 16).ok().map(Self)
+        let hash = u64::from_str_radix(text, 16).ok()?;
+        NonZeroU64::new(hash).map(Self)
     }
 }
 

@@ -10,13 +10,13 @@ mod judge;
 mod pursue;
 mod watch;
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
     Moment,
     decision::{Decision, Evidence, Verdict},
     guards::Meter,
-    job::{Job, Name},
+    job::{Heal, Job, Name},
     policy::{Kind, Policy},
     replace::{End, Passed, Replacement, Veto},
     sight::{Sight, Topic},
@@ -183,13 +183,13 @@ pub struct Census {
 #[derive(Clone, Debug)]
 pub struct Healer {
     policy: Policy,
-    /// Workers are replaced although no Job of theirs is known: for a replay.
-    imagines_jobs: bool,
+    /// Workers are replaced although no Job of theirs is known, for a replay: how often, no annotation tells.
+    imagined: Option<HashMap<WorkerId, Vec<Heal>>>,
     role: Role,
     jobs_listed: bool,
     sight: Sight,
     workers: Workers,
-    wheel: Wheel<(WorkerId, Moment)>,
+    wheel: Wheel<WorkerId>,
     meter: Meter,
     suspected: Vec<WorkerId>,
     healing: Vec<WorkerId>,
@@ -202,11 +202,11 @@ impl Healer {
         Self {
             sight: Sight::new(policy.patience(), now),
             policy,
-            imagines_jobs: false,
+            imagined: None,
             role: Role::Standby,
             jobs_listed: false,
             workers: Workers::default(),
-            wheel: Wheel::new(),
+            wheel: Wheel::new(now),
             meter: Meter::new(now),
             suspected: Vec::new(),
             healing: Vec::new(),
@@ -216,8 +216,8 @@ impl Healer {
 
     /// A healer that takes every worker to have a Job which may be replaced.
     #[must_use]
-    pub const fn that_imagines_jobs(mut self) -> Self {
-        self.imagines_jobs = true;
+    pub fn that_imagines_jobs(mut self) -> Self {
+        self.imagined = Some(HashMap::new());
         self.jobs_listed = true;
         self
     }
@@ -326,6 +326,10 @@ impl Healer {
         }
     }
 
+    const fn imagines_jobs(&self) -> bool {
+        self.imagined.is_some()
+    }
+
     fn kind(&self, worker: &Worker) -> Option<&Kind> {
         self.policy.kinds.get(usize::from(worker.kind?))
     }
@@ -334,7 +338,7 @@ impl Healer {
     fn is_at_work(&self, worker: &Worker) -> bool {
         let runs = |job: &Job| job.state == crate::job::State::Active;
         worker.jobs.incumbent().one().is_some_and(runs)
-            || (self.imagines_jobs && worker.said.phase != Phase::Finished)
+            || (self.imagines_jobs() && worker.said.phase != Phase::Finished)
     }
 
     /// It had a Job, has one no more, and has not said that it is done.
@@ -363,7 +367,7 @@ impl Healer {
             cause: grounds.cause,
             why,
             job: job.map(|job| job.name.clone()),
-            job_uid: job.map(|job| job.uid.clone()),
+            job_uid: job.map(|job| job.uid.to_string().into()),
             evidence: self.evidence(worker),
         }))
     }

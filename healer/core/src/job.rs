@@ -1,9 +1,12 @@
 //! What we need to know of a Job, and what we write on one.
 
+mod uid;
+
 use std::{fmt, num::NonZeroU64};
 
 use serde_json::Value;
 
+pub use self::uid::Uid;
 use crate::{Fingerprint, Moment, policy::Span, telemetry::MAX_NAME_BYTES};
 
 /// Keys of labels and annotations of ours.
@@ -55,15 +58,13 @@ pub struct Job {
     /// Its name.
     pub name: Box<str>,
     /// Its uid: another Job of the same name has another one.
-    pub uid: Box<str>,
+    pub uid: Uid,
     /// The telemetry id is concluded from the Job's name, and shown nowhere.
     pub guessed: bool,
     /// What it is doing.
     pub state: State,
     /// When its present run began, by the API server's clock: the start, or the creation before that.
     pub since: Moment,
-    /// Why it may not be replaced.
-    pub refusal: Option<Box<Refusal>>,
     /// What is out of the ordinary about it: rarely anything.
     pub notes: Option<Box<Notes>>,
 }
@@ -73,8 +74,15 @@ pub struct Job {
 pub(crate) struct Mark(NonZeroU64);
 
 impl Mark {
-    pub(crate) fn of(uid: &str) -> Self {
-        let hash = crate::fingerprint::hash(uid.bytes());
+    pub(crate) fn of(name: &str) -> Self {
+        Self::from_hash(crate::fingerprint::hash(name.bytes()))
+    }
+
+    pub(crate) fn of_uid(uid: &str) -> Self {
+        Uid::of(uid).mark()
+    }
+
+    fn from_hash(hash: u64) -> Self {
         Self(NonZeroU64::new(hash).unwrap_or(NonZeroU64::MIN))
     }
 }
@@ -84,6 +92,8 @@ impl Mark {
 pub struct Notes {
     /// Which Job it replaces.
     pub replaces: Option<Replaces>,
+    /// Why it may not be replaced.
+    pub refusal: Option<Refusal>,
     /// Why the Job failed, if it did: the condition's reason and message.
     pub failure: Option<String>,
     /// Deadline for the first word that people set on it.
@@ -218,13 +228,12 @@ impl Job {
         let notes = notes(job);
         let read = Self {
             name: name.into(),
-            uid: uid.into(),
+            uid: Uid::of(uid),
             guessed: shown.is_none(),
             state: state(job),
             since: moment(job, "/status/startTime")
                 .or_else(|| moment(job, "/metadata/creationTimestamp"))
                 .unwrap_or_default(),
-            refusal: refusal(job).map(Box::new),
             notes: (notes != Notes::default()).then(|| Box::new(notes)),
         };
         let (queue, producer) = (queue.into(), producer.into());
@@ -234,6 +243,11 @@ impl Job {
     /// Which Job it replaces, if it does.
     pub fn replaces(&self) -> Option<&Replaces> {
         self.notes.as_ref()?.replaces.as_ref()
+    }
+
+    /// Why it may not be replaced.
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.notes.as_ref()?.refusal.as_ref()
     }
 
     /// It replaces another Job and waits to be released.
@@ -323,6 +337,7 @@ fn notes(job: &Value) -> Notes {
     let span = |key| annotation(job, key).and_then(|text| Span::parse(text).ok());
     Notes {
         replaces: replaces(job),
+        refusal: refusal(job),
         failure: condition(job, &["Failed", "FailureTarget"]).map(reason),
         start_deadline: span(keys::START_DEADLINE),
         silent_deadline: span(keys::SILENT_DEADLINE),

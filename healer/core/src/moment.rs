@@ -1,6 +1,6 @@
 //! The one clock of the healer, which the caller reads.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU64, time::Duration};
 
 use serde::{Serialize, Serializer};
 
@@ -8,42 +8,52 @@ use serde::{Serialize, Serializer};
 ///
 /// The shell reads the wall clock once, when it starts, and adds what a monotonic clock says has passed since. So moments can be
 /// shown to people, and subtracted without a fear of clocks that somebody sets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Moment(u64);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Moment(
+    /// One more than the milliseconds, so that a moment that there is not takes no room of its own.
+    NonZeroU64,
+);
 
 impl Moment {
     /// The moment that many milliseconds after the Unix epoch.
     pub const fn from_unix_ms(ms: u64) -> Self {
-        Self(ms)
+        Self(NonZeroU64::MIN.saturating_add(ms))
     }
 
     /// Milliseconds since the Unix epoch.
     pub const fn as_unix_ms(self) -> u64 {
-        self.0
+        self.0.get() - 1
     }
 
     /// This moment and `span` later; the end of time where that overflows.
     #[must_use]
     pub fn plus(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(millis(span)))
+        Self::from_unix_ms(self.as_unix_ms().saturating_add(millis(span)))
     }
 
     /// This moment less `span`; the epoch where that is earlier.
     #[must_use]
     pub fn minus(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(millis(span)))
+        Self::from_unix_ms(self.as_unix_ms().saturating_sub(millis(span)))
     }
 
     /// How long `earlier` lies back; nothing where it does not.
     pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(earlier.0))
+        Duration::from_millis(self.as_unix_ms().saturating_sub(earlier.as_unix_ms()))
+    }
+}
+
+impl Default for Moment {
+    /// The Unix epoch.
+    fn default() -> Self {
+        Self::from_unix_ms(0)
     }
 }
 
 impl fmt::Display for Moment {
     /// As RFC 3339 in UTC, with milliseconds.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
+        let ms = i64::try_from(self.as_unix_ms()).unwrap_or(i64::MAX);
         match jiff::Timestamp::from_millisecond(ms) {
             Ok(timestamp) => write!(f, "{timestamp:.3}"),
             Err(_) => write!(f, "{ms} ms after 1970"),

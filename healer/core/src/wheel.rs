@@ -8,45 +8,49 @@ const WIDTH_MS: u64 = 250;
 /// Slots in the ring: 17 minutes of them. What is due later waits in the last slot for its turn.
 const SLOTS: u64 = 4096;
 
-/// Remembers ids until they are due. Who moves a deadline later need not tell: the id comes up at the old one and is put back.
+/// Remembers ids until their turn comes. Who moves a deadline later need not tell: the id comes up at the old one and is put back.
 #[derive(Clone, Debug)]
 pub(crate) struct Wheel<T> {
     slots: Vec<Vec<T>>,
     /// The slot whose time has come last.
-    reached: Option<u64>,
+    reached: u64,
 }
 
 impl<T> Wheel<T> {
-    pub(crate) fn new() -> Self {
+    /// A wheel that nothing comes up from before `now`.
+    pub(crate) const fn new(now: Moment) -> Self {
         Self {
             slots: Vec::new(),
-            reached: None,
+            reached: slot_of(now),
         }
     }
 
-    /// Brings `id` up at `due`, or up to a quarter of a second later; earlier if that is more than 17 minutes away.
-    pub(crate) fn set(&mut self, due: Moment, id: T) {
+    /// When that which is due then comes up: up to half a second later; earlier if that is more than 17 minutes away.
+    pub(crate) fn turn(&self, due: Moment) -> Moment {
+        let slot = slot_of(due).saturating_add(1);
+        let (next, last) = (self.reached + 1, self.reached + SLOTS - 1);
+        Moment::from_unix_ms(slot.clamp(next, last) * WIDTH_MS)
+    }
+
+    /// Brings `id` up at a moment that [`Self::turn`] gave.
+    pub(crate) fn set(&mut self, turn: Moment, id: T) {
         if self.slots.is_empty() {
             self.slots.resize_with(usize_of(SLOTS), Vec::new);
         }
-        let next = self.reached.map_or(0, |slot| slot + 1);
-        let last = self.reached.map_or(u64::MAX, |slot| slot + SLOTS - 1);
-        let slot = slot_of(due).saturating_add(1).clamp(next, last);
-        if let Some(ids) = self.slots.get_mut(usize_of(slot % SLOTS)) {
+        if let Some(ids) = self.slots.get_mut(usize_of(slot_of(turn) % SLOTS)) {
             ids.push(id);
         }
     }
 
-    /// Takes out all that is due at `now`.
+    /// Takes out all whose turn it is at `now`.
     pub(crate) fn due(&mut self, now: Moment, out: &mut Vec<T>) {
         let target = slot_of(now);
-        let first = match self.reached {
-            Some(reached) if target <= reached => return,
-            // After one round every slot has been emptied.
-            Some(reached) => (reached + 1).max(target.saturating_sub(SLOTS - 1)),
-            None => target.saturating_sub(SLOTS - 1),
-        };
-        self.reached = Some(target);
+        if target <= self.reached {
+            return;
+        }
+        // After one round every slot has been emptied.
+        let first = (self.reached + 1).max(target.saturating_sub(SLOTS - 1));
+        self.reached = target;
         if self.slots.is_empty() {
             return;
         }
@@ -74,50 +78,55 @@ const fn usize_of(slot: u64) -> usize {
 mod tests {
     use super::*;
 
+    const START: u64 = 1_700_000_000_100;
+
+    const fn at(ms: u64) -> Moment {
+        Moment::from_unix_ms(START + ms)
+    }
+
     #[test]
-    fn nothing_comes_early_but_what_is_far_away_and_nothing_is_lost() {
+    fn everything_comes_up_once_at_its_turn_which_is_early_only_for_what_is_far_away() {
         let mut random = fastrand::Rng::with_seed(7);
-        let mut wheel = Wheel::new();
-        let mut now = Moment::from_unix_ms(1_700_000_000_000);
-        let mut out = Vec::new();
-        wheel.due(now, &mut out);
+        let (mut now, mut out) = (0, Vec::new());
+        let mut wheel = Wheel::new(at(now));
         let (mut set, mut seen) = (0, 0);
         for _ in 0..2000 {
-            let due = Moment::from_unix_ms(now.as_unix_ms() + random.u64(0..900_000));
-            wheel.set(due, due);
+            let wait = random.u64(0..2_000_000);
+            let turn = wheel.turn(at(now + wait));
+            let late = turn.since(at(now + wait)).as_millis();
+            assert!(late <= 2 * u128::from(WIDTH_MS));
+            assert!(late > 0 || wait > (SLOTS - 3) * WIDTH_MS, "early by {wait}");
+            wheel.set(turn, turn);
             set += 1;
-            now = Moment::from_unix_ms(now.as_unix_ms() + random.u64(0..20_000));
-            wheel.due(now, &mut out);
-            for due in out.drain(..) {
-                assert!(due <= now, "{due:?} at {now:?}");
+            now += random.u64(0..20_000);
+            wheel.due(at(now), &mut out);
+            for turn in out.drain(..) {
+                let over = at(now).since(turn).as_millis();
+                assert!(turn <= at(now) && over <= 20_000 + u128::from(WIDTH_MS));
                 seen += 1;
             }
         }
-        wheel.due(Moment::from_unix_ms(now.as_unix_ms() + 2_000_000), &mut out);
+        wheel.due(at(now + 2_000_000), &mut out);
         assert_eq!(seen + out.len(), set);
     }
 
     #[test]
-    fn a_timer_is_at_most_two_slots_late() {
-        let mut wheel = Wheel::new();
-        let start = Moment::from_unix_ms(1_000_000_100);
+    fn nothing_comes_up_before_its_slot_is_over() {
+        let mut wheel = Wheel::new(at(0));
         let mut out = Vec::new();
-        wheel.due(start, &mut out);
-        wheel.set(Moment::from_unix_ms(1_000_000_600), ());
-        wheel.due(Moment::from_unix_ms(1_000_000_600), &mut out);
+        wheel.set(wheel.turn(at(500)), ());
+        wheel.due(at(500), &mut out);
         assert!(out.is_empty(), "its slot is not over");
-        wheel.due(Moment::from_unix_ms(1_000_000_850), &mut out);
+        wheel.due(at(750), &mut out);
         assert_eq!(out.len(), 1);
     }
 
     #[test]
-    fn what_lies_beyond_the_ring_comes_up_early_to_be_put_back() {
-        let mut wheel = Wheel::new();
-        let start = Moment::from_unix_ms(1_000_000_000);
+    fn what_is_overdue_comes_up_next() {
+        let mut wheel = Wheel::new(at(10_000));
         let mut out = Vec::new();
-        wheel.due(start, &mut out);
-        wheel.set(Moment::from_unix_ms(5_000_000_000), ());
-        wheel.due(Moment::from_unix_ms(1_000_000_000 + 4096 * 250), &mut out);
+        wheel.set(wheel.turn(at(0)), ());
+        wheel.due(at(10_250), &mut out);
         assert_eq!(out.len(), 1);
     }
 }

@@ -1,8 +1,10 @@
-//! What is remembered of one worker: some 300 bytes, most of them names.
+//! What is remembered of one worker: some 250 bytes, and as many for its names and indexes.
+
+use smallvec::SmallVec;
 
 use crate::{
     Fingerprint, Moment,
-    job::{Heal, Job, Mark, Name, State},
+    job::{Job, Mark, Name, State, Uid},
     policy::Cause,
     replace::Replacement,
 };
@@ -20,9 +22,7 @@ pub(crate) struct Worker {
     pub(crate) seat: Option<Mark>,
     /// The Job that was replaced last, as a pass has seen it: what a watch that lags still says of it is not true any more.
     pub(crate) replaced: Option<Mark>,
-    /// Replacements that no Job's annotation tells of, because Jobs are imagined.
-    pub(crate) imagined: Box<[Heal]>,
-    /// When it comes up next; an older entry of the wheel means nothing.
+    /// When its turn comes next; an entry of the wheel that comes up earlier means nothing.
     pub(crate) timer: Option<Moment>,
 }
 
@@ -30,7 +30,7 @@ impl Worker {
     /// The Job of that uid is gone, whatever a watch may still say.
     pub(crate) fn replace(&mut self, uid: &str) {
         self.jobs.remove(uid);
-        self.replaced = Some(Mark::of(uid));
+        self.replaced = Some(Mark::of_uid(uid));
     }
 
     /// Its Job was replaced a moment ago, and the watch has not told of the successor yet.
@@ -209,7 +209,7 @@ impl Healing {
 
 /// The Jobs that claim to be a worker's. Nearly always one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Jobs(Vec<Job>);
+pub(crate) struct Jobs(SmallVec<[Job; 1]>);
 
 /// Which of a worker's Jobs counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -229,14 +229,13 @@ impl Jobs {
             *known = job;
             return runs && !ran;
         }
-        // Nearly always there is one, and a vector that grows by itself begins with four.
-        self.0.reserve_exact(1);
         self.0.push(job);
         runs
     }
 
     pub(crate) fn remove(&mut self, uid: &str) {
-        self.0.retain(|job| &*job.uid != uid);
+        let uid = Uid::of(uid);
+        self.0.retain(|job| job.uid != uid);
     }
 
     /// A Job that does not count any more is still on its way out.

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
+    iter, mem,
 };
 
 use hashbrown::HashTable;
@@ -41,13 +42,25 @@ pub(crate) struct Workers {
 #[derive(Clone, Debug)]
 struct Slot {
     generation: u32,
+    peers: Peers,
     worker: Option<Worker>,
 }
 
+/// The workers of a queue are a list through their slots: whoever comes or goes need not search it.
+#[derive(Clone, Copy, Debug)]
+struct Peers {
+    previous: u32,
+    next: u32,
+}
+
+/// Index of no slot: the end of a list.
+const NOBODY: u32 = u32::MAX;
+
 /// What is known of a queue.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Queue {
-    workers: Vec<u32>,
+    /// Index of the worker that came last.
+    first: u32,
     /// People demanded that it stops, and have not demanded that it starts since.
     stopped: bool,
 }
@@ -101,7 +114,6 @@ impl Workers {
             course: Course::default(),
             seat: None,
             replaced: None,
-            imagined: Box::default(),
             timer: None,
         });
         let Self {
@@ -111,25 +123,25 @@ impl Workers {
             ..
         } = self;
         by_producer.insert_unique(hash, id.index, |&index| rehash(slots, hasher, index));
-        self.queues.entry(queue).or_default().workers.push(id.index);
+        self.join(queue, id.index);
         self.strangers.push_back(id);
         self.bound_strangers();
         id
     }
 
     /// Whose Job that is.
-    pub(crate) fn owner(&self, job_uid: &str) -> Option<WorkerId> {
-        self.by_job.get(&Mark::of(job_uid)).copied()
+    pub(crate) fn owner(&self, job: Mark) -> Option<WorkerId> {
+        self.by_job.get(&job).copied()
     }
 
     /// Notes whose a Job is.
-    pub(crate) fn own(&mut self, job_uid: &str, id: WorkerId) {
-        self.by_job.entry(Mark::of(job_uid)).or_insert(id);
+    pub(crate) fn own(&mut self, job: Mark, id: WorkerId) {
+        self.by_job.entry(job).or_insert(id);
     }
 
     /// Forgets a Job. Its worker counts as a stranger when that was its last.
     pub(crate) fn disown(&mut self, job_uid: &str) {
-        let Some(id) = self.by_job.remove(&Mark::of(job_uid)) else {
+        let Some(id) = self.by_job.remove(&Mark::of_uid(job_uid)) else {
             return;
         };
         let Some(worker) = self.get_mut(id) else {
@@ -147,11 +159,7 @@ impl Workers {
         if let Some(known) = self.queues.get_mut(&Mark::of(queue)) {
             known.stopped = stopped;
         } else if stopped {
-            let known = Queue {
-                workers: Vec::new(),
-                stopped,
-            };
-            self.queues.insert(Mark::of(queue), known);
+            self.queues.entry(Mark::of(queue)).or_default().stopped = true;
             self.strange_queues.push_back(Mark::of(queue));
             self.bound_queues();
         }
@@ -165,12 +173,10 @@ impl Workers {
 
     /// All workers of a queue.
     pub(crate) fn of_queue<'a>(&'a self, queue: &str) -> impl Iterator<Item = &'a Worker> {
-        let indexes = self
-            .queues
-            .get(&Mark::of(queue))
-            .map(|queue| &*queue.workers);
-        let slots = indexes.unwrap_or_default().iter();
-        slots.filter_map(|&index| self.slots.get(index_of(index))?.worker.as_ref())
+        let known = self.queues.get(&Mark::of(queue));
+        let first = known.and_then(|queue| self.slots.get(index_of(queue.first)));
+        let slots = iter::successors(first, |slot| self.slots.get(index_of(slot.peers.next)));
+        slots.filter_map(|slot| slot.worker.as_ref())
     }
 
     pub(crate) fn ids(&self) -> Vec<WorkerId> {
@@ -202,6 +208,7 @@ impl Workers {
         let worker = Some(worker);
         self.slots.push(Slot {
             generation: 0,
+            peers: Peers::default(),
             worker,
         });
         WorkerId {
@@ -232,7 +239,7 @@ impl Workers {
             if self
                 .queues
                 .get(&name)
-                .is_some_and(|queue| queue.workers.is_empty())
+                .is_some_and(|queue| queue.first == NOBODY)
             {
                 self.queues.remove(&name);
             }
@@ -256,11 +263,62 @@ impl Workers {
         {
             entry.remove();
         }
-        if let Some(queue) = self.queues.get_mut(&mark) {
-            queue.workers.retain(|&index| index != id.index);
-            if queue.workers.is_empty() && !queue.stopped {
-                self.queues.remove(&mark);
+        self.leave(mark, id.index);
+    }
+
+    fn join(&mut self, queue: Mark, index: u32) {
+        let queue = self.queues.entry(queue).or_default();
+        let next = mem::replace(&mut queue.first, index);
+        let previous = NOBODY;
+        if let Some(slot) = self.slots.get_mut(index_of(index)) {
+            slot.peers = Peers { previous, next };
+        }
+        if let Some(slot) = self.slots.get_mut(index_of(next)) {
+            slot.peers.previous = index;
+        }
+    }
+
+    fn leave(&mut self, mark: Mark, index: u32) {
+        let Some(slot) = self.slots.get_mut(index_of(index)) else {
+            return;
+        };
+        let Peers { previous, next } = mem::take(&mut slot.peers);
+        if let Some(slot) = self.slots.get_mut(index_of(next)) {
+            slot.peers.previous = previous;
+        }
+        if let Some(slot) = self.slots.get_mut(index_of(previous)) {
+            slot.peers.next = next;
+        } else if let Some(queue) = self.queues.get_mut(&mark) {
+            queue.first = next;
+            if next == NOBODY {
+                self.abandon(mark);
             }
+        }
+    }
+
+    /// Nobody of the queue is known any more.
+    fn abandon(&mut self, mark: Mark) {
+        if self.queues.get(&mark).is_some_and(|queue| queue.stopped) {
+            self.strange_queues.push_back(mark);
+            self.bound_queues();
+        } else {
+            self.queues.remove(&mark);
+        }
+    }
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        let (previous, next) = (NOBODY, NOBODY);
+        Self { previous, next }
+    }
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self {
+            first: NOBODY,
+            stopped: false,
         }
     }
 }
@@ -297,6 +355,28 @@ mod tests {
         let other = workers.add(name("r", "a"), None, now);
         assert_eq!(workers.find("", "a"), None, "there are two");
         assert_eq!(workers.find("r", "a"), Some(other));
+    }
+
+    #[test]
+    fn whoever_is_forgotten_is_missed_in_its_queue_alone() {
+        let now = Moment::default();
+        for gone in 0..4 {
+            let mut workers = Workers::default();
+            let ids: Vec<_> = (0..4)
+                .map(|index| workers.add(name("q", &index.to_string()), None, now))
+                .collect();
+            workers.add(name("r", "other"), None, now);
+            workers.forget(ids[gone]);
+            workers.add(name("q", "4"), None, now);
+            let mut left: Vec<_> = workers
+                .of_queue("q")
+                .map(|worker| worker.name.producer.parse::<usize>().unwrap())
+                .collect();
+            left.sort_unstable();
+            let expected: Vec<_> = (0..=4).filter(|index| *index != gone).collect();
+            assert_eq!(left, expected);
+            assert_eq!(workers.of_queue("r").count(), 1);
+        }
     }
 
     #[test]

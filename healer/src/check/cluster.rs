@@ -125,7 +125,7 @@ async fn jobs(client: &Client, namespace: &str, policy: &Policy, found: &mut dyn
             Ok((name, job)) => {
                 *of_kind(policy, &name, &mut kinds, &mut unnamed) += 1;
                 guessed += usize::from(job.guessed);
-                if let Some(refusal) = job.refusal {
+                if let Some(refusal) = job.refusal() {
                     *refused.entry(format!("because {refusal}")).or_insert(0) += 1;
                 }
             }

@@ -9,7 +9,10 @@ use kube::{
     api::{ApiResource, DynamicObject},
     runtime::{WatchStreamExt, watcher},
 };
-use temper_healer_core::{Job, Name, job::NotAWorker};
+use temper_healer_core::{
+    Job, Name,
+    job::{NotAWorker, Uid},
+};
 
 /// What a watch tells.
 #[derive(Debug)]
@@ -17,7 +20,7 @@ pub enum Told {
     /// A worker's Job is there, or has changed.
     Job(Name, Box<Job>),
     /// A Job is there no more.
-    Gone(Box<str>),
+    Gone(Uid),
     /// All that there are have been told.
     Listed,
     /// The watch has failed, and is begun again.
@@ -37,7 +40,7 @@ pub fn watch(client: Client, namespace: &str) -> impl Stream<Item = Told> + Send
 #[derive(Debug, Default)]
 struct Known {
     /// Uids of workers' Jobs, and whether the list that is under way holds them.
-    uids: BTreeMap<Box<str>, bool>,
+    uids: BTreeMap<Uid, bool>,
 }
 
 impl Known {
@@ -52,7 +55,7 @@ impl Known {
             }
             Ok(watcher::Event::InitDone) => self.forget_unlisted(),
             Ok(watcher::Event::Delete(object)) => {
-                let uid = object.metadata.uid.unwrap_or_default().into_boxed_str();
+                let uid = Uid::of(&object.metadata.uid.unwrap_or_default());
                 let known = self.uids.remove(&uid).is_some();
                 known.then_some(Told::Gone(uid)).into_iter().collect()
             }

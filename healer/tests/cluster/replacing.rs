@@ -18,7 +18,7 @@ fn decided(old: &Value) -> Replacement {
     Replacement {
         worker,
         old_name: job.name.clone(),
-        old_uid: job.uid,
+        old_uid: job.uid.to_string().into(),
         base: job.name,
         attempt: 1,
         cause: Cause::Silent,

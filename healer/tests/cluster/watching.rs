@@ -41,7 +41,7 @@ async fn jobs_are_told_as_they_are_there_come_and_go() {
         .unwrap();
     until(
         &mut told,
-        |told| matches!(told, Told::Gone(gone) if **gone == *uid),
+        |told| matches!(told, Told::Gone(gone) if gone.to_string() == uid),
     )
     .await;
 }
@@ -71,7 +71,7 @@ async fn what_happened_while_the_watch_was_too_old_is_told_after_a_new_list() {
     let mut there = false;
     while !(gone && there) {
         match told.next().await.unwrap() {
-            Told::Gone(told) => gone |= *told == *uid,
+            Told::Gone(told) => gone |= told.to_string() == uid,
             Told::Job(_, job) => there |= &*job.name == "loader-2",
             Told::Listed | Told::Trouble(_) => {}
         }

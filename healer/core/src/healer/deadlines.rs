@@ -27,12 +27,13 @@ impl Healer {
         let Some(alarm) = self.alarm(worker) else {
             return;
         };
-        if worker.timer.is_some_and(|timer| timer <= alarm.due) {
+        let turn = self.wheel.turn(alarm.due);
+        if worker.timer.is_some_and(|timer| timer <= turn) {
             return;
         }
         if let Some(worker) = self.workers.get_mut(id) {
-            worker.timer = Some(alarm.due);
-            self.wheel.set(alarm.due, (id, alarm.due));
+            worker.timer = Some(turn);
+            self.wheel.set(turn, id);
         }
     }
 
@@ -43,11 +44,12 @@ impl Healer {
         };
         let mut due = Vec::new();
         self.wheel.due(through, &mut due);
-        for (id, set_for) in due {
+        for id in due {
             let Some(worker) = self.workers.get_mut(id) else {
                 continue;
             };
-            if worker.timer == Some(set_for) {
+            // One that has been given another turn since is not up yet.
+            if worker.timer.is_some_and(|timer| timer <= through) {
                 worker.timer = None;
                 self.come_up(id, through, now, out);
             }
@@ -125,7 +127,7 @@ impl Healer {
         match said.phase {
             Phase::Finished => None,
             // What an imagined successor would have said nobody can know.
-            Phase::Unheard if self.imagines_jobs => None,
+            Phase::Unheard if self.imagines_jobs() => None,
             // One that is not heard regularly may have spoken while nobody could hear it, and will not say it again.
             Phase::Unheard | Phase::Interrupted
                 if deadlines.silent.is_none() && !self.was_audible(worker) =>

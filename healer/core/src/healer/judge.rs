@@ -146,7 +146,7 @@ impl Healer {
         let Some(kind) = self.kind(worker) else {
             return Judgement::Drop;
         };
-        let heals = past(worker);
+        let heals = self.past(id, worker);
         let allowance = budget::allowance(&heals, &kind.attempts, suspicion.error, now);
         if let Some(judgement) = self.of_the_budget(allowance, &suspicion, now) {
             return judgement;
@@ -210,7 +210,7 @@ impl Healer {
             ))
         };
         let job = match worker.jobs.incumbent() {
-            Incumbent::Nobody if self.imagines_jobs => return None,
+            Incumbent::Nobody if self.imagines_jobs() => return None,
             Incumbent::Nobody if worker.awaits_news() => return Some(Judgement::NotYet),
             Incumbent::Nobody => {
                 return observe(
@@ -230,7 +230,7 @@ impl Healer {
             State::Suspended => return observe(Refusal::Suspended.to_string()),
             State::Active | State::Failed => {}
         }
-        if let Some(refusal) = &job.refusal {
+        if let Some(refusal) = job.refusal() {
             return observe(refusal.to_string());
         }
         if job.is_parallel() && !kind.parallel_jobs {
@@ -274,6 +274,14 @@ impl Healer {
         }
     }
 
+    /// The replacements that led to the worker's present Job.
+    fn past(&self, id: WorkerId, worker: &Worker) -> Vec<Heal> {
+        let job = worker.jobs.incumbent().one();
+        let told = job.and_then(Job::replaces).map(|replaces| &replaces.heals);
+        let imagined = || self.imagined.as_ref()?.get(&id);
+        told.or_else(imagined).cloned().unwrap_or_default()
+    }
+
     fn words(&self, hold: Hold) -> String {
         let guards = &self.policy.guards;
         match hold {
@@ -303,15 +311,6 @@ impl Hold {
     }
 }
 
-/// The replacements that led to the worker's present Job.
-fn past(worker: &Worker) -> Vec<Heal> {
-    let job = worker.jobs.incumbent().one();
-    job.and_then(Job::replaces).map_or_else(
-        || worker.imagined.to_vec(),
-        |replaces| replaces.heals.clone(),
-    )
-}
-
 fn replacement(
     worker: &Worker,
     kind: &Kind,
@@ -324,7 +323,9 @@ fn replacement(
     let name = job.map(|job| job.name.clone()).unwrap_or_default();
     Replacement {
         worker: worker.name.clone(),
-        old_uid: job.map(|job| job.uid.clone()).unwrap_or_default(),
+        old_uid: job
+            .map(|job| job.uid.to_string().into())
+            .unwrap_or_default(),
         base: replaces.map_or_else(|| name.clone(), |replaces| replaces.base.clone()),
         old_name: name,
         attempt: replaces.map_or(1, |replaces| replaces.attempt.saturating_add(1)),

@@ -76,7 +76,9 @@ impl Healer {
             return;
         };
         // A watch that lags still shows the one waiting that was released a moment ago.
-        let replaced = successor.replaces().map(|replaces| Mark::of(&replaces.uid));
+        let replaced = successor
+            .replaces()
+            .map(|replaces| Mark::of_uid(&replaces.uid));
         if replaced == worker.replaced {
             return;
         }
@@ -231,8 +233,8 @@ impl Healer {
                 worker.replace(&healing.replacement.old_uid);
                 worker.said = Said::nothing_after_another(now);
                 worker.course = Course::Healed;
-                if self.imagines_jobs {
-                    worker.imagined = healing.replacement.heals.into_boxed_slice();
+                if let Some(imagined) = &mut self.imagined {
+                    imagined.insert(id, healing.replacement.heals);
                 }
             }
             End::Completed => worker.said.phase = Phase::Finished,

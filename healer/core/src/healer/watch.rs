@@ -17,13 +17,14 @@ const LAST_WORDS: Duration = Duration::from_secs(45);
 impl Healer {
     /// A Job is there, or has changed.
     pub(super) fn job(&mut self, name: Name, job: Job, now: Moment, out: &mut Vec<Action>) {
-        let owner = self.workers.owner(&job.uid);
+        let mark = job.uid.mark();
+        let owner = self.workers.owner(mark);
         let id = owner
             .or_else(|| self.workers.find(&name.queue, &name.producer))
             .unwrap_or_else(|| self.meet(name, now));
-        self.workers.own(&job.uid, id);
+        self.workers.own(mark, id);
         if let Some(worker) = self.workers.get_mut(id)
-            && worker.replaced != Some(Mark::of(&job.uid))
+            && worker.replaced != Some(mark)
         {
             let begins = worker.jobs.put(job);
             // Until it ran it had nothing to say.
@@ -37,12 +38,12 @@ impl Healer {
 
     /// A Job is there no more.
     pub(super) fn job_gone(&mut self, uid: &str, now: Moment, out: &mut Vec<Action>) {
-        let Some(id) = self.workers.owner(uid) else {
+        let Some(id) = self.workers.owner(Mark::of_uid(uid)) else {
             return;
         };
         self.workers.disown(uid);
         if let Some(worker) = self.workers.get_mut(id)
-            && worker.seat != Some(Mark::of(uid))
+            && worker.seat != Some(Mark::of_uid(uid))
         {
             worker.said.shared_until = now.plus(LAST_WORDS);
         }
@@ -58,13 +59,13 @@ impl Healer {
         let Incumbent::One(job) = worker.jobs.incumbent() else {
             return;
         };
-        if worker.seat == Some(Mark::of(&job.uid)) {
+        let (uid, ours) = (job.uid.mark(), job.replaces().is_some());
+        if worker.seat == Some(uid) {
             return;
         }
-        let (uid, ours) = (Mark::of(&job.uid), job.replaces().is_some());
         let expected = job
             .replaces()
-            .is_some_and(|replaces| Some(Mark::of(&replaces.uid)) == worker.replaced);
+            .is_some_and(|replaces| Some(Mark::of_uid(&replaces.uid)) == worker.replaced);
         match worker.seat.replace(uid) {
             _ if expected => return,
             // Bad news from before we knew of the Job may be another one's.
@@ -90,6 +91,7 @@ impl Healer {
 
     /// What follows from a worker's Jobs.
     pub(super) fn react(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        let imagines_jobs = self.imagines_jobs();
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
@@ -99,9 +101,8 @@ impl Healer {
             .map(failure);
         let complete = incumbent.is_some_and(|job| job.state == State::Complete);
         let waiting = worker.jobs.waiting_successor().is_some();
-        let vacant = worker.jobs.incumbent() == Incumbent::Nobody
-            && !self.imagines_jobs
-            && !worker.awaits_news();
+        let vacant =
+            worker.jobs.incumbent() == Incumbent::Nobody && !imagines_jobs && !worker.awaits_news();
         let ends_trouble = matches!(
             worker.course,
             Course::Suspected(_) | Course::LeftAlone(_) | Course::Healed

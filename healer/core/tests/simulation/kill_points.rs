@@ -156,7 +156,7 @@ impl World {
         Some(Replacement {
             worker,
             old_name: job.name.clone(),
-            old_uid: job.uid,
+            old_uid: job.uid.to_string().into(),
             base: job.name,
             attempt: 1,
             cause: Cause::Silent,
