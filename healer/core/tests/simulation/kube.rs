@@ -16,6 +16,8 @@ use temper_healer_core::{
     replace::{Cluster, Phase, Pod, Trouble},
 };
 
+use crate::workers::worker_of;
+
 /// A pod and the worker's process in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
@@ -55,11 +57,21 @@ impl Health {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Store {
     pub(crate) jobs: BTreeMap<String, Value>,
+    /// The same Jobs, read once after every change: most of a long run would go into reading them.
+    pub(crate) roll: BTreeMap<String, Entry>,
     pub(crate) processes: Vec<Process>,
     /// Every change of a Job, for watches: the Job as it is then, or its uid when it is gone.
     pub(crate) changes: Vec<Change>,
     pub(crate) version: u64,
     pub(crate) next_uid: u64,
+}
+
+/// What matters of a Job at every step.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) uid: String,
+    pub(crate) worker: usize,
+    pub(crate) state: State,
 }
 
 #[derive(Clone, Debug)]
@@ -139,6 +151,12 @@ impl Store {
         self.version += 1;
         if let Some(job) = self.jobs.get_mut(name) {
             job["metadata"]["resourceVersion"] = json!(self.version.to_string());
+            let entry = Entry {
+                uid: uid_of(job),
+                worker: worker_of(job),
+                state: job::state(job),
+            };
+            self.roll.insert(name.to_owned(), entry);
             self.changes.push(Change {
                 job: Ok(job.clone()),
             });
@@ -147,6 +165,7 @@ impl Store {
 
     pub(crate) fn remove(&mut self, name: &str) {
         if let Some(job) = self.jobs.remove(name) {
+            self.roll.remove(name);
             self.version += 1;
             self.changes.push(Change {
                 job: Err(uid_of(&job)),
@@ -160,6 +179,11 @@ impl Store {
                 json!([{"type": kind, "status": "True", "reason": "Simulated"}]);
             self.touch(name);
         }
+    }
+
+    pub(crate) fn name_of(&self, uid: &str) -> Option<String> {
+        let found = self.roll.iter().find(|(_, entry)| entry.uid == uid);
+        found.map(|(name, _)| name.clone())
     }
 
     pub(crate) fn pods(&self, uid: &str) -> Vec<Pod> {

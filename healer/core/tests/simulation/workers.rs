@@ -2,14 +2,11 @@
 
 use fastrand::Rng;
 use serde_json::{Value, json};
-use temper_healer_core::{
-    job::{self, State},
-    telemetry::Status,
-};
+use temper_healer_core::{job::State, telemetry::Status};
 
 use crate::{
     kafka::{Kafka, Record, Said},
-    kube::{Health, Process, Store, name_of, uid_of},
+    kube::{Entry, Health, Process, Store},
     world::Fate,
 };
 
@@ -82,12 +79,7 @@ fn controllers(
     now: u64,
     random: &mut Rng,
 ) -> Result<(), String> {
-    let jobs: Vec<_> = store
-        .jobs
-        .values()
-        .map(|job| (name_of(job), uid_of(job), job::state(job), worker_of(job)))
-        .collect();
-    for (name, uid, state, worker) in jobs {
+    for (name, Entry { uid, worker, state }) in store.roll.clone() {
         let own = store
             .processes
             .iter()
@@ -136,11 +128,7 @@ fn start(
         ));
     }
     // The Job's status counts its pods: it is not as it was read before.
-    let name = store
-        .jobs
-        .values()
-        .find(|job| uid_of(job) == uid)
-        .map(name_of);
+    let name = store.name_of(uid);
     store.touch(&name.expect("it is this Job's pod"));
     store.next_uid += 1;
     store.processes.push(Process {
@@ -270,8 +258,7 @@ fn reap(store: &mut Store, now: u64) {
 }
 
 fn conclude(store: &mut Store, uid: &str, condition: &str) {
-    let job = store.jobs.values().find(|job| uid_of(job) == uid);
-    if let Some(name) = job.map(name_of) {
+    if let Some(name) = store.name_of(uid) {
         store.set_condition(&name, condition);
     }
 }

@@ -13,7 +13,7 @@ use temper_healer_core::{
 use crate::{
     healer::Replica,
     kafka::{Kafka, Record, Said},
-    kube::{Call, Reply, Sent, Store, name_of, replaces, uid_of},
+    kube::{Call, Entry, Reply, Sent, Store, name_of, replaces, uid_of},
     workers::{self, manifest, worker_of},
 };
 
@@ -456,10 +456,8 @@ impl World {
             if fate.finished_at.is_some() || fate.stopped_at.is_some() || fate.by_hand {
                 continue;
             }
-            let remains = |job: &&serde_json::Value| {
-                worker_of(job) == worker && job::state(job) != State::Deleting
-            };
-            if !self.store.jobs.values().any(|job| remains(&job)) {
+            let remains = |job: &Entry| job.worker == worker && job.state != State::Deleting;
+            if !self.store.roll.values().any(remains) {
                 return Err(format!("lost: worker {worker} has no Job at {}", self.now));
             }
         }
