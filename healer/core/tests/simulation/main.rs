@@ -38,7 +38,7 @@ fn run(first: u64, runs: u64, mutation: Mutation) -> Result<Summary, String> {
 }
 
 fn runs() -> u64 {
-    std::env::var("TEMPER_SIM_RUNS").map_or(800, |runs| {
+    std::env::var("TEMPER_SIM_RUNS").map_or(2_000, |runs| {
         runs.parse().expect("TEMPER_SIM_RUNS is a number")
     })
 }
