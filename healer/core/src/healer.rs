@@ -255,7 +255,7 @@ impl Healer {
             Event::Lead => self.lead(now, out),
             Event::Follow => self.follow(now),
             Event::Rewound => self.rewound(now),
-            Event::Policy(policy) => self.adopt(*policy, now),
+            Event::Policy(policy) => self.adopt(*policy, now, out),
             Event::Tick => self.look(now, out),
         }
     }

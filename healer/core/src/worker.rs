@@ -33,6 +33,12 @@ impl Worker {
         self.replaced = Some(Mark::of_uid(uid));
     }
 
+    /// Its Job has failed, and it has not said that it is done.
+    pub(crate) fn has_failed_for_good(&self) -> bool {
+        let failed = |job: &Job| job.state == State::Failed;
+        self.said.phase != Phase::Finished && self.jobs.incumbent().one().is_some_and(failed)
+    }
+
     /// Its Job was replaced a moment ago, and the watch has not told of the successor yet.
     pub(crate) fn awaits_news(&self) -> bool {
         self.replaced.is_some() && self.replaced == self.seat

@@ -198,13 +198,50 @@ fn two_jobs_that_claim_to_be_one_worker_are_only_watched() {
     assert_eq!(bench.decided(), []);
 }
 
+fn fail(job: &mut Value) {
+    job["status"]["conditions"] =
+        json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]);
+}
+
 #[test]
 fn a_job_that_failed_for_good_is_replaced_without_a_word() {
     let mut bench = Bench::new();
-    bench.job("loader-a__1", |job| {
-        job["status"]["conditions"] =
-            json!([{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]);
-    });
+    bench.job("loader-a__1", fail);
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
+fn what_is_heard_late_of_a_job_that_failed_for_good_does_not_bring_it_back() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.wait(1);
+    bench.job("loader-a__1", fail);
+    bench.says("loader-a__1", "started");
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
+fn whoever_said_that_he_is_done_is_done_however_his_job_ended() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.wait(1);
+    bench.job("loader-a__1", fail);
+    bench.says("loader-a__1", "started");
+    bench.says("loader-a__1", "finished");
+    bench.wait(60);
+    assert_eq!(bench.decided(), []);
+}
+
+#[test]
+fn who_was_left_alone_has_another_chance_under_other_rules() {
+    let mut bench = Bench::new();
+    bench.job("unnamed-a__1", fail);
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Observe, Cause::Error)]);
+    let policy = POLICY.replace("slow-*", "unnamed-*");
+    bench.step(Event::Policy(Box::new(Policy::parse(&policy).unwrap())));
     bench.wait(1);
     assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
 }

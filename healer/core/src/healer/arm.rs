@@ -45,7 +45,7 @@ impl Healer {
     }
 
     /// Other rules hold from now on.
-    pub(super) fn adopt(&mut self, policy: Policy, now: Moment) {
+    pub(super) fn adopt(&mut self, policy: Policy, now: Moment, out: &mut Vec<Action>) {
         self.sight.set_patience(policy.patience());
         self.policy = policy;
         for id in self.workers.ids() {
@@ -58,7 +58,7 @@ impl Healer {
                 worker.course = Course::Well;
                 (worker.said.heard, worker.said.progressed) = (now, now);
             }
-            self.schedule(id);
+            self.react(id, now, out);
         }
     }
 

@@ -135,10 +135,12 @@ impl Healer {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
+        // Whatever is heard late of a Job that has failed for good: it has no pods any more, and makes none.
+        let over = worker.has_failed_for_good();
         let outcome = match &mut worker.course {
             Course::Healed => Outcome::Healed,
             Course::Suspected(suspicion) | Course::LeftAlone(suspicion)
-                if clears(suspicion.cause) =>
+                if !over && clears(suspicion.cause) =>
             {
                 Outcome::Recovered
             }
@@ -147,7 +149,7 @@ impl Healer {
                 if healing.deleted {
                     healing.restarted |= begins;
                 } else {
-                    healing.recovered |= clears(healing.suspicion.cause);
+                    healing.recovered |= !over && clears(healing.suspicion.cause);
                 }
                 return;
             }

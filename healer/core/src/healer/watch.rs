@@ -7,7 +7,7 @@ use crate::{
     Moment,
     job::{Job, Mark, Name, State},
     policy::Cause,
-    worker::{Course, Incumbent, Phase, Said},
+    worker::{Course, Incumbent, Phase, Said, Worker},
     workers::WorkerId,
 };
 
@@ -131,11 +131,10 @@ impl Healer {
 
     /// The Job has failed for good: no pod of its will say so.
     fn job_failed(&mut self, id: WorkerId, why: String, now: Moment, out: &mut Vec<Action>) {
-        let done = |phase| phase == Phase::Finished;
         if self
             .workers
             .get(id)
-            .is_some_and(|worker| !done(worker.said.phase))
+            .is_some_and(Worker::has_failed_for_good)
         {
             self.suspect(id, Cause::Error, why, now, out);
         }
