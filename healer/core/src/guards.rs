@@ -1,14 +1,15 @@
 //! Limits over all workers: a storm is not the workers' fault, and even a good deed is done slowly.
 
+use std::{collections::VecDeque, time::Duration};
+
 use crate::{Moment, policy::Guards, worker::Hold};
 
 /// What has been used of the limits.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {
     storm: Option<Storm>,
-    /// Replacements that may begin, in sixtieths of a second's worth: `per_minute` of them come every millisecond, 60 000 make one.
-    credit: u64,
-    filled: Moment,
+    /// When the replacements of the last minute began, as many as count.
+    begun: VecDeque<Moment>,
 }
 
 /// A share of workers in trouble that no workers' fault explains.
@@ -19,18 +20,9 @@ struct Storm {
     until: Moment,
 }
 
-/// What one replacement costs.
-const ONE: u64 = 60_000;
+const MINUTE: Duration = Duration::from_mins(1);
 
 impl Meter {
-    pub(crate) const fn new(now: Moment) -> Self {
-        Self {
-            storm: None,
-            credit: u64::MAX,
-            filled: now,
-        }
-    }
-
     /// Notes how many of all workers are in trouble.
     pub(crate) fn weather(&mut self, guards: &Guards, unhealthy: usize, all: usize, now: Moment) {
         let few = unhealthy < usize::try_from(guards.min_unhealthy).unwrap_or(usize::MAX);
@@ -67,20 +59,18 @@ impl Meter {
         if in_flight >= usize::try_from(guards.in_flight).unwrap_or(usize::MAX) {
             return Err(Hold::InFlight);
         }
-        self.fill(guards, now);
-        self.credit = self.credit.checked_sub(ONE).ok_or(Hold::Rate)?;
+        while self
+            .begun
+            .front()
+            .is_some_and(|at| now.since(*at) >= MINUTE)
+        {
+            self.begun.pop_front();
+        }
+        if self.begun.len() >= usize::try_from(guards.per_minute).unwrap_or(usize::MAX) {
+            return Err(Hold::Rate);
+        }
+        self.begun.push_back(now);
         Ok(())
-    }
-
-    /// What was not used in a minute is lost.
-    fn fill(&mut self, guards: &Guards, now: Moment) {
-        let passed = u64::try_from(now.since(self.filled).as_millis()).unwrap_or(u64::MAX);
-        let rate = u64::from(guards.per_minute);
-        let earned = passed.saturating_mul(rate);
-        // A burst of a sixth of a minute's worth, and of one at least: the rate holds for every minute, not only on average.
-        let most = (ONE * rate / 6).max(ONE);
-        self.credit = self.credit.saturating_add(earned).min(most);
-        self.filled = self.filled.max(now);
     }
 }
 
@@ -103,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_storm_holds_until_it_has_stopped_growing_for_the_cooldown() {
-        let mut meter = Meter::new(at(0));
+        let mut meter = Meter::default();
         meter.weather(&GUARDS, 4, 4, at(0));
         assert!(!meter.storms(at(0)), "four are few");
         meter.weather(&GUARDS, 50, 100, at(1));
@@ -119,8 +109,8 @@ mod tests {
     }
 
     #[test]
-    fn no_minute_has_more_than_its_share_and_a_burst() {
-        let mut meter = Meter::new(at(0));
+    fn no_minute_has_more_than_its_share() {
+        let mut meter = Meter::default();
         let mut begun = Vec::new();
         for tenth in 0..6000_u64 {
             let now = Moment::from_unix_ms(tenth * 100);
@@ -128,23 +118,19 @@ mod tests {
                 begun.push(now);
             }
         }
-        assert_eq!(
-            begun.len(),
-            121,
-            "ten minutes of twelve, less what the burst of two brings forward"
-        );
+        assert_eq!(begun.len(), 120, "ten minutes of twelve");
         let in_a_minute = |first: &Moment| {
             begun
                 .iter()
                 .filter(|at| at >= &first && at.since(*first).as_secs() < 60)
                 .count()
         };
-        assert!(begun.iter().map(in_a_minute).max().unwrap() <= 14);
+        assert_eq!(begun.iter().map(in_a_minute).max(), Some(12));
     }
 
     #[test]
     fn so_many_at_a_time_and_no_more() {
-        let mut meter = Meter::new(at(0));
+        let mut meter = Meter::default();
         assert_eq!(meter.take(&GUARDS, 3, at(0)), Err(Hold::InFlight));
         assert_eq!(meter.take(&GUARDS, 2, at(0)), Ok(()));
     }

@@ -207,7 +207,7 @@ impl Healer {
             jobs_listed: false,
             workers: Workers::default(),
             wheel: Wheel::new(now),
-            meter: Meter::new(now),
+            meter: Meter::default(),
             suspected: Vec::new(),
             healing: Vec::new(),
             tally: Tally::default(),

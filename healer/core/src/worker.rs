@@ -166,8 +166,10 @@ pub(crate) enum Hold {
     Storm,
     Rate,
     InFlight,
-    Backoff,
-    Exhausted,
+    /// Until the wait between attempts has passed.
+    Backoff(Moment),
+    /// Until its attempts of late are so few that another one is allowed.
+    Exhausted(Moment),
 }
 
 #[derive(Clone, Debug)]

@@ -1,5 +1,7 @@
 //! From a suspicion to a decision.
 
+use std::mem;
+
 use super::{Action, Healer};
 use crate::{
     Moment,
@@ -21,7 +23,7 @@ enum Judgement {
     /// Say why nothing is done, and leave it.
     Leave(Verdict, String),
     /// A guard holds it back for now.
-    Hold(Hold, String),
+    Hold(Hold),
     /// Replace it.
     Heal(Box<Replacement>),
 }
@@ -70,7 +72,7 @@ impl Healer {
             .count();
         self.meter
             .weather(&self.policy.guards, unhealthy, all.max(unhealthy), now);
-        for id in std::mem::take(&mut self.suspected) {
+        for id in mem::take(&mut self.suspected) {
             let judgement = self.judgement(id, now);
             self.carry_out(id, judgement, now, out);
         }
@@ -97,12 +99,11 @@ impl Healer {
                 out.push(self.decision(worker, &suspicion, verdict, why, now));
                 self.set_course(id, Course::LeftAlone(suspicion));
             }
-            Judgement::Hold(hold, why) => {
-                let told_already = suspicion.told.is_some_and(|told| told.is_like(hold));
-                let decision = self.decision(worker, suspicion, Verdict::Suppress, why, now);
+            Judgement::Hold(hold) => {
                 self.suspected.push(id);
-                if !told_already {
-                    out.push(decision);
+                if suspicion.told.is_none_or(|told| !told.is_like(hold)) {
+                    let why = self.words(hold);
+                    out.push(self.decision(worker, suspicion, Verdict::Suppress, why, now));
                     self.note_told(id, hold);
                 }
             }
@@ -157,7 +158,7 @@ impl Healer {
             .take(&self.policy.guards, self.healing.len(), now)
         {
             Ok(()) => Judgement::Heal(Box::new(replacement)),
-            Err(hold) => Judgement::Hold(hold, self.words(hold)),
+            Err(hold) => Judgement::Hold(hold),
         }
     }
 
@@ -249,21 +250,15 @@ impl Healer {
         now: Moment,
     ) -> Option<Judgement> {
         if self.policy.paused {
-            return Some(Judgement::Hold(Hold::Paused, self.words(Hold::Paused)));
+            return Some(Judgement::Hold(Hold::Paused));
         }
         if suspicion.not_before > now {
             return Some(Judgement::NotYet);
         }
         match allowance {
             Allowance::Now => None,
-            Allowance::Backoff(until) => Some(Judgement::Hold(
-                Hold::Backoff,
-                format!("it was replaced not long ago: the next attempt is at {until}"),
-            )),
-            Allowance::Exhausted(until) => Some(Judgement::Hold(
-                Hold::Exhausted,
-                format!("its attempts are used up until {until}"),
-            )),
+            Allowance::Backoff(until) => Some(Judgement::Hold(Hold::Backoff(until))),
+            Allowance::Exhausted(until) => Some(Judgement::Hold(Hold::Exhausted(until))),
             Allowance::SameError(times) => Some(Judgement::Leave(
                 Verdict::Suppress,
                 format!(
@@ -298,7 +293,10 @@ impl Healer {
                 "{} replacements are under way: it waits for its turn",
                 guards.in_flight
             ),
-            Hold::Backoff | Hold::Exhausted => "its attempts are used up for now".to_owned(),
+            Hold::Backoff(until) => {
+                format!("it was replaced not long ago: the next attempt is at {until}")
+            }
+            Hold::Exhausted(until) => format!("its attempts are used up until {until}"),
         }
     }
 }
@@ -307,7 +305,8 @@ impl Hold {
     /// Telling the one after the other would say nothing new.
     fn is_like(self, other: Self) -> bool {
         let turn = |hold| matches!(hold, Self::Rate | Self::InFlight);
-        self == other || (turn(self) && turn(other))
+        let kind = mem::discriminant::<Self>;
+        kind(&self) == kind(&other) || (turn(self) && turn(other))
     }
 }
 
