@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use temper_healer_core::{
     Action, Decision, Event, Healer, Job, Moment, Place, Policy, Topic, Verdict,
+    job::Refusal,
     policy::Cause,
+    replace::{End, Passed},
     telemetry::{Command, Report},
 };
 
@@ -244,4 +246,24 @@ fn who_was_left_alone_has_another_chance_under_other_rules() {
     bench.step(Event::Policy(Box::new(Policy::parse(&policy).unwrap())));
     bench.wait(1);
     assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
+fn why_a_worker_stays_after_all_is_told_before_its_trouble_ends() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.says("loader-a__1", "started");
+    bench.wait(22);
+    let begun = bench.actions.drain(..).find_map(|action| match action {
+        Action::Pass { worker, .. } => Some(worker),
+        _ => None,
+    });
+    let (worker, refused) = (begun.unwrap(), End::Refused(Refusal::OptedOut));
+    let passed = Passed::Over(refused);
+    bench.step(Event::Passed { worker, passed });
+    let [Action::Decide(decision), Action::Ended { .. }] = &*bench.actions else {
+        panic!("{:?}", bench.actions);
+    };
+    assert_eq!(decision.decision, Verdict::Observe);
+    assert!(decision.why.ends_with("says so"), "{}", decision.why);
 }

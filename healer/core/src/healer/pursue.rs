@@ -123,7 +123,7 @@ impl Healer {
                 self.tell_if_long(id, &wait.to_string(), now, out);
             }
             Passed::Troubled(trouble) => self.troubled(id, &trouble, now, out),
-            Passed::Over(end) => self.over(id, end, now, out),
+            Passed::Over(end) => self.over(id, &end, now, out),
         }
         self.pursue(now, out);
     }
@@ -199,12 +199,17 @@ impl Healer {
     }
 
     /// A replacement has ended, one way or another.
-    fn over(&mut self, id: WorkerId, end: End, now: Moment, out: &mut Vec<Action>) {
+    fn over(&mut self, id: WorkerId, end: &End, now: Moment, out: &mut Vec<Action>) {
         self.healing.retain(|other| *other != id);
-        let Some(worker) = self.workers.get_mut(id) else {
+        let Some(healing) = self.take_healing(id) else {
             return;
         };
-        let Course::Healing(healing) = std::mem::take(&mut worker.course) else {
+        let suspicion = Box::new(healing.suspicion.clone());
+        // Why the worker stays is told before its trouble is: it is how that ends.
+        if let Some((verdict, why)) = reason_to_stay(end) {
+            self.leave(id, suspicion.clone(), verdict, &why, now, out);
+        }
+        let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
         let name = worker.name.clone();
@@ -213,13 +218,12 @@ impl Healer {
             name,
             outcome: Outcome::Replacement(end.clone()),
         });
-        let suspicion = Box::new(healing.suspicion);
         match end {
             // Its first word may have been heard before we knew that it runs.
             End::Released | End::FoundReleased
                 if healing.restarted
                     || healing.recovered
-                    || (end == End::FoundReleased && worker.said.phase == Phase::Working) =>
+                    || (*end == End::FoundReleased && worker.said.phase == Phase::Working) =>
             {
                 worker.replace(&healing.replacement.old_uid);
                 (worker.said.heard, worker.said.shared_until) = (now, now);
@@ -238,7 +242,6 @@ impl Healer {
                 }
             }
             End::Completed => worker.said.phase = Phase::Finished,
-            End::Gone => {}
             // If it was not heard, its Job has started it again.
             End::Vetoed(Veto::Recovered) if worker.said.phase == Phase::Working => {}
             End::Vetoed(Veto::Recovered) | End::Overtaken => {
@@ -248,28 +251,17 @@ impl Healer {
                 worker.course = Course::Suspected(suspicion);
                 self.suspected.push(id);
             }
-            End::Vetoed(Veto::Stopped) => self.leave(
-                id,
-                suspicion,
-                Verdict::Veto,
-                Veto::Stopped.words(),
-                now,
-                out,
-            ),
-            End::Refused(refusal) => self.leave(
-                id,
-                suspicion,
-                Verdict::Observe,
-                &refusal.to_string(),
-                now,
-                out,
-            ),
-            End::NameTaken => {
-                let why = "another Job has the name that its successor should have";
-                self.leave(id, suspicion, Verdict::Suppress, why, now, out);
-            }
+            End::Gone | End::Vetoed(Veto::Stopped) | End::Refused(_) | End::NameTaken => {}
         }
         self.react(id, now, out);
+    }
+
+    fn take_healing(&mut self, id: WorkerId) -> Option<Box<Healing>> {
+        let worker = self.workers.get_mut(id)?;
+        match std::mem::take(&mut worker.course) {
+            Course::Healing(healing) => Some(healing),
+            Course::Well | Course::Suspected(_) | Course::Healed | Course::LeftAlone(_) => None,
+        }
     }
 
     fn leave(
@@ -314,6 +306,24 @@ impl Healing {
     fn advance(&mut self, now: Moment, note: impl FnOnce(&mut Self)) {
         note(self);
         (self.idle, self.next) = (0, now);
+    }
+}
+
+/// Why a worker is left as it is after all, if that is how its replacement ends.
+fn reason_to_stay(end: &End) -> Option<(Verdict, String)> {
+    match end {
+        End::Refused(refusal) => Some((Verdict::Observe, refusal.to_string())),
+        End::Vetoed(veto @ Veto::Stopped) => Some((Verdict::Veto, veto.words().to_owned())),
+        End::NameTaken => {
+            let why = "another Job has the name that its successor should have";
+            Some((Verdict::Suppress, why.to_owned()))
+        }
+        End::Released
+        | End::FoundReleased
+        | End::Completed
+        | End::Gone
+        | End::Overtaken
+        | End::Vetoed(Veto::Recovered | Veto::Paused) => None,
     }
 }
 
