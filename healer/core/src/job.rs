@@ -63,6 +63,8 @@ pub struct Job {
     pub guessed: bool,
     /// What it is doing.
     pub state: State,
+    /// How many of its pods have failed, and made room for others.
+    pub failures: u32,
     /// When its present run began, by the API server's clock: the start, or the creation before that.
     pub since: Moment,
     /// What is out of the ordinary about it: rarely anything.
@@ -231,6 +233,7 @@ impl Job {
             uid: Uid::of(uid),
             guessed: shown.is_none(),
             state: state(job),
+            failures: failures(job),
             since: moment(job, "/status/startTime")
                 .or_else(|| moment(job, "/metadata/creationTimestamp"))
                 .unwrap_or_default(),
@@ -274,6 +277,12 @@ pub fn state(job: &Value) -> State {
     } else {
         State::Active
     }
+}
+
+/// How many pods have failed. One that was evicted counts as well.
+pub fn failures(job: &Value) -> u32 {
+    let failed = job.pointer("/status/failed").and_then(Value::as_u64);
+    u32::try_from(failed.unwrap_or_default()).unwrap_or(u32::MAX)
 }
 
 /// Why nobody but its owner may replace the Job, whatever the policy says.

@@ -33,6 +33,8 @@ pub struct Replacement {
     pub old_name: Box<str>,
     /// Its uid.
     pub old_uid: Box<str>,
+    /// How many of its pods had failed when that was decided; none if that is not known any more.
+    pub old_failures: Option<u32>,
     /// Name of the first Job of the line.
     pub base: Box<str>,
     /// The number of this replacement in its line, from 1.
@@ -61,6 +63,8 @@ pub enum Veto {
     Stopped,
     /// The worker was heard again.
     Recovered,
+    /// Its Job has started it again: the pod that was silent is not there any more.
+    Restarted,
     /// Healing is paused.
     Paused,
 }
@@ -71,6 +75,7 @@ impl Veto {
         match self {
             Self::Stopped => "its queue was stopped",
             Self::Recovered => "it was heard again",
+            Self::Restarted => "its Job has started it again",
             Self::Paused => "healing is paused",
         }
     }
@@ -219,6 +224,7 @@ impl Replacement {
             worker: worker.clone(),
             old_name: replaces.name.clone(),
             old_uid: replaces.uid.clone(),
+            old_failures: None,
             base: replaces.base.clone(),
             attempt: replaces.attempt,
             cause: cause(&replaces.cause),
@@ -336,6 +342,9 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
         Old::Complete => return Step::End(End::Completed),
         Old::Live(job) => job,
     };
+    if has_restarted(replacement, job) {
+        return Step::End(End::Vetoed(Veto::Restarted));
+    }
     if let Some(refusal) = refused(replacement, job, &seen.pods) {
         return Step::End(End::Refused(refusal));
     }
@@ -393,6 +402,7 @@ fn go_on(
         (Old::Live(job), Some(_)) => Go::Reprieve(version(job)),
         (Old::Live(job), None)
             if now.since(replacement.decided) > STALE_AFTER
+                || has_restarted(replacement, job)
                 || has_another_pod(successor, &seen.pods) =>
         {
             Go::Reprieve(version(job))
@@ -476,6 +486,12 @@ impl<'a> Successor<'a> {
 /// Somebody has seen to it that this successor does not replace the Job.
 fn is_reprieved(job: &Value, successor: &Value) -> bool {
     annotation(job, job::keys::REPRIEVED) == Some(uid(successor))
+}
+
+/// A pod has failed since it was decided to replace a silent one. After an error that is no news.
+fn has_restarted(replacement: &Replacement, job: &Value) -> bool {
+    let known = replacement.old_failures;
+    replacement.cause != Cause::Error && known.is_some_and(|known| job::failures(job) > known)
 }
 
 /// The Job controller has started the worker again since the successor was made.

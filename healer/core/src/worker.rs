@@ -228,17 +228,30 @@ pub(crate) enum Incumbent<'a> {
     Rivals(&'a Job, &'a Job),
 }
 
+/// What has begun with a change of a Job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Begun {
+    /// It runs, and did not before.
+    Job,
+    /// A pod has failed: its controller starts another one.
+    Pod,
+}
+
 impl Jobs {
-    /// Notes a Job as it is now, and says whether it has begun to run.
-    pub(crate) fn put(&mut self, job: Job) -> bool {
+    /// Notes a Job as it is now, and says what has begun with that.
+    pub(crate) fn put(&mut self, job: Job) -> Option<Begun> {
         let runs = job.state == State::Active;
-        if let Some(known) = self.0.iter_mut().find(|known| known.uid == job.uid) {
-            let ran = known.state == State::Active;
-            *known = job;
-            return runs && !ran;
+        let Some(known) = self.0.iter_mut().find(|known| known.uid == job.uid) else {
+            self.0.push(job);
+            return runs.then_some(Begun::Job);
+        };
+        let (ran, failed) = (known.state == State::Active, known.failures < job.failures);
+        *known = job;
+        match (runs, ran) {
+            (true, false) => Some(Begun::Job),
+            (true, true) if failed => Some(Begun::Pod),
+            _ => None,
         }
-        self.0.push(job);
-        runs
     }
 
     pub(crate) fn remove(&mut self, uid: &str) {

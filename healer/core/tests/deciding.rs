@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use temper_healer_core::{
-    Action, Decision, Event, Healer, Job, Moment, Place, Policy, Topic, Verdict,
+    Action, Decision, Event, Healer, Job, Moment, Name, Place, Policy, Topic, Verdict,
     job::Refusal,
-    policy::Cause,
-    replace::{End, Passed},
+    policy::{Cause, Fencing},
+    replace::{self, End, Passed, Replacement, Seen, Step, Veto},
     telemetry::{Command, Report},
 };
 
@@ -211,6 +211,62 @@ fn a_job_that_failed_for_good_is_replaced_without_a_word() {
     bench.job("loader-a__1", fail);
     bench.wait(1);
     assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
+fn a_pod_that_takes_anothers_place_has_all_of_its_time() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.says("loader-a__1", "started");
+    bench.wait(15);
+    bench.job("loader-a__1", |job| job["status"]["failed"] = json!(1));
+    bench.wait(19);
+    assert_eq!(bench.decided(), []);
+    bench.wait(3);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
+}
+
+#[test]
+fn a_verdict_on_silence_falls_with_the_pod_that_was_silent_and_one_on_an_error_does_not() {
+    for (cause, falls) in [
+        (Cause::Silent, true),
+        (Cause::Stalled, true),
+        (Cause::Error, false),
+    ] {
+        let replacement = replacement(cause);
+        let mut old = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"template": {}}, "status": {"failed": 2}});
+        let next = |old: &Value| {
+            let old = Some(old.clone());
+            let seen = Seen {
+                old,
+                ..Seen::default()
+            };
+            replace::next(&replacement, &seen, None, Moment::default())
+        };
+        assert!(matches!(next(&old), Step::Create(_)), "{cause:?}");
+        old["status"]["failed"] = json!(3);
+        let restarted = Step::End(End::Vetoed(Veto::Restarted));
+        assert_eq!(next(&old) == restarted, falls, "{cause:?}");
+    }
+}
+
+/// Of a Job of which two pods had failed.
+fn replacement(cause: Cause) -> Replacement {
+    let (queue, producer) = ("q".into(), "loader-a__1".into());
+    Replacement {
+        worker: Name { queue, producer },
+        old_name: "a".into(),
+        old_uid: "u".into(),
+        old_failures: Some(2),
+        base: "a".into(),
+        attempt: 1,
+        cause,
+        why: "".into(),
+        decided: Moment::default(),
+        heals: Vec::new(),
+        fencing: Fencing::Strict,
+        parallel_jobs: false,
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ fn decided(old: &Value) -> Replacement {
         worker,
         old_name: job.name.clone(),
         old_uid: job.uid.to_string().into(),
+        old_failures: Some(job.failures),
         base: job.name,
         attempt: 1,
         cause: Cause::Silent,

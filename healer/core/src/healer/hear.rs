@@ -124,7 +124,7 @@ impl Healer {
     }
 
     /// The worker has been heard to be well: what stood against it for such a cause falls.
-    fn clear(
+    pub(super) fn clear(
         &mut self,
         id: WorkerId,
         begins: bool,

@@ -328,6 +328,7 @@ fn replacement(
         base: replaces.map_or_else(|| name.clone(), |replaces| replaces.base.clone()),
         old_name: name,
         attempt: replaces.map_or(1, |replaces| replaces.attempt.saturating_add(1)),
+        old_failures: job.map(|job| job.failures),
         cause: suspicion.cause,
         why: suspicion.why.as_str().into(),
         decided: now,

@@ -243,8 +243,12 @@ impl Healer {
             }
             End::Completed => worker.said.phase = Phase::Finished,
             // If it was not heard, its Job has started it again.
-            End::Vetoed(Veto::Recovered) if worker.said.phase == Phase::Working => {}
-            End::Vetoed(Veto::Recovered) | End::Overtaken => {
+            End::Vetoed(Veto::Recovered | Veto::Restarted)
+                if worker.said.phase == Phase::Working =>
+            {
+                (worker.said.heard, worker.said.progressed) = (now, now);
+            }
+            End::Vetoed(Veto::Recovered | Veto::Restarted) | End::Overtaken => {
                 worker.said = Said::nothing_after_another(now);
             }
             End::Vetoed(Veto::Paused) => {
@@ -323,7 +327,7 @@ fn reason_to_stay(end: &End) -> Option<(Verdict, String)> {
         | End::Completed
         | End::Gone
         | End::Overtaken
-        | End::Vetoed(Veto::Recovered | Veto::Paused) => None,
+        | End::Vetoed(Veto::Recovered | Veto::Restarted | Veto::Paused) => None,
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     Moment,
     job::{Job, Mark, Name, State},
     policy::Cause,
-    worker::{Course, Incumbent, Phase, Said, Worker},
+    worker::{Begun, Course, Incumbent, Phase, Said, Worker},
     workers::WorkerId,
 };
 
@@ -26,14 +26,23 @@ impl Healer {
         if let Some(worker) = self.workers.get_mut(id)
             && worker.replaced != Some(mark)
         {
-            let begins = worker.jobs.put(job);
+            let begun = worker.jobs.put(job);
             // Until it ran it had nothing to say.
-            if begins && worker.said.phase != Phase::Finished {
+            if begun.is_some() && worker.said.phase != Phase::Finished {
                 (worker.said.heard, worker.said.progressed) = (now, now);
+            }
+            if begun == Some(Begun::Pod) {
+                self.restarted(id, now, out);
             }
         }
         self.seat_changed(id, now);
         self.react(id, now, out);
+    }
+
+    /// Its Job has another pod made, which was not the one that was silent.
+    fn restarted(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        let rests_on_silence = |cause| cause != Cause::Error;
+        self.clear(id, false, rests_on_silence, now, out);
     }
 
     /// A Job is there no more.

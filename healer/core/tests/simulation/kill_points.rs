@@ -157,6 +157,7 @@ impl World {
             worker,
             old_name: job.name.clone(),
             old_uid: job.uid.to_string().into(),
+            old_failures: Some(job.failures),
             base: job.name,
             attempt: 1,
             cause: Cause::Silent,

@@ -181,6 +181,14 @@ impl Store {
         }
     }
 
+    /// A pod of it has ended, and not well.
+    pub(crate) fn count_failure(&mut self, name: &str) {
+        if let Some(job) = self.jobs.get_mut(name) {
+            job["status"]["failed"] = json!(job::failures(job) + 1);
+            self.touch(name);
+        }
+    }
+
     pub(crate) fn name_of(&self, uid: &str) -> Option<String> {
         let found = self.roll.iter().find(|(_, entry)| entry.uid == uid);
         found.map(|(name, _)| name.clone())

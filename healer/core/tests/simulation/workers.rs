@@ -235,7 +235,7 @@ fn send(process: &mut Process, kafka: &mut Kafka, now: u64, random: &mut Rng) {
 
 /// Processes that have ended, and Jobs that are done with them.
 fn reap(store: &mut Store, now: u64) {
-    let (mut complete, mut failed) = (Vec::new(), Vec::new());
+    let (mut complete, mut failed, mut lost) = (Vec::new(), Vec::new(), Vec::new());
     store.processes.retain(|process| {
         let sent = process.unsent.is_empty();
         let finished = process.health == Health::Finished && sent;
@@ -247,8 +247,16 @@ fn reap(store: &mut Store, now: u64) {
             failed.push(process.job_uid.clone());
         }
         let ended = exited || process.ends_at.is_some_and(|at| now >= at);
+        if ended && !finished {
+            lost.push(process.job_uid.clone());
+        }
         !(finished || ended)
     });
+    for uid in lost {
+        if let Some(name) = store.name_of(&uid) {
+            store.count_failure(&name);
+        }
+    }
     for uid in complete {
         conclude(store, &uid, "Complete");
     }

@@ -22,8 +22,6 @@ const START: u64 = 1_800_000_000_000;
 /// For so long things go wrong, ms …
 const DISTURBED: u64 = 120_000;
 /// … and for so long nothing does, until everybody in trouble must have been replaced.
-/// A process that began less than so long ago, ms, has lost nothing when it is replaced.
-const JUST_BEGUN: u64 = 4_000;
 const QUIET: u64 = 90_000;
 
 /// A protection that is taken away, to see that it is needed.
@@ -438,9 +436,7 @@ impl World {
             .filter(|process| process.job_uid == uid);
         let deserved = fate.erred.iter().any(|erred| erred == uid)
             || own.clone().next().is_none()
-            || own.any(|process| {
-                process.health.in_trouble() || self.now - process.began_at < JUST_BEGUN
-            });
+            || own.any(|process| process.health.in_trouble());
         if deserved {
             return Ok(());
         }
