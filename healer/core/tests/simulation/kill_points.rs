@@ -99,14 +99,13 @@ impl World {
                 .any(|process| process.job_uid == uid)
             {
                 self.store.next_uid += 1;
-                let (id, began_at) = (self.store.next_uid, self.now);
+                let id = self.store.next_uid;
                 self.store.processes.push(Process {
                     id,
                     worker: 0,
                     job_uid: uid,
                     health: Health::Hung,
                     ends_at: None,
-                    began_at,
                     speaks_at: u64::MAX,
                     done_at: u64::MAX,
                     exits_at: u64::MAX,

@@ -27,7 +27,6 @@ pub(crate) struct Process {
     pub(crate) health: Health,
     /// It is told to end, and will have by then.
     pub(crate) ends_at: Option<u64>,
-    pub(crate) began_at: u64,
     pub(crate) speaks_at: u64,
     pub(crate) done_at: u64,
     /// Its process ends with an error, and its Job has failed.

@@ -137,7 +137,6 @@ fn start(
         job_uid: uid.to_owned(),
         health: Health::Starting,
         ends_at: None,
-        began_at: now,
         speaks_at: now + random.u64(100..1_500),
         done_at: now + random.u64(20_000..400_000),
         exits_at: u64::MAX,
