@@ -14,8 +14,14 @@ use crate::{
 /// Completes and checks an object that is to be new.
 pub(crate) fn create(store: &mut Store, key: &mut Key, object: &mut Value) -> Result<(), Status> {
     complete(store, key, object);
-    if key.resource == Resource::Jobs {
-        job::complete(object);
+    match key.resource {
+        Resource::Jobs => job::complete(object),
+        Resource::HealingPolicies => object["metadata"]["generation"] = json!(1),
+        Resource::Pods
+        | Resource::Events
+        | Resource::Leases
+        | Resource::ConfigMaps
+        | Resource::Nodes => {}
     }
     let mut causes = check_metadata(object);
     if key.resource == Resource::Jobs {
@@ -31,6 +37,8 @@ pub(crate) fn update(key: &Key, old: &Value, new: &mut Value) -> Result<(), Stat
     if key.resource == Resource::Jobs {
         default(&mut new["spec"], "suspend", json!(false));
         causes.extend(job::check_update(old, new));
+    }
+    if matches!(key.resource, Resource::Jobs | Resource::HealingPolicies) {
         count_generation(old, new);
     }
     causes.extend(check_metadata(new));

@@ -60,7 +60,11 @@ impl Controllers {
         match key.resource {
             Resource::Jobs => jobs::sync(&mut self.counted, store, &key, &object),
             Resource::Pods => self.stop(store, &key, &object),
-            Resource::Events | Resource::Leases | Resource::ConfigMaps | Resource::Nodes => {}
+            Resource::Events
+            | Resource::Leases
+            | Resource::ConfigMaps
+            | Resource::Nodes
+            | Resource::HealingPolicies => {}
         }
     }
 

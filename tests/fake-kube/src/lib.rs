@@ -1,8 +1,8 @@
 //! A Kubernetes API server in memory, whose faults are ordered by the test.
 //!
-//! It serves Jobs, pods, events, leases, config maps and nodes over HTTP on a loopback port, to any client, and has a small Job
-//! controller and garbage collector. Where a client could tell it from the real one, [`contract`] says what the real one does; the same
-//! suite is run against both.
+//! It serves Jobs, pods, events, leases, config maps, nodes and, as a custom resource, `HealingPolicy` over HTTP on a loopback
+//! port, to any client, and has a small Job controller and garbage collector. Where a client could tell it from the real one,
+//! [`contract`] says what the real one does; the same suite is run against both.
 //!
 //! ```no_run
 //! use temper_fake_kube::{FakeKube, Fault, Matcher, Times, Verb};
@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! It refuses to know: namespaces (each one is there), access rules (any token will do), other versions of a resource, server-side
-//! apply, strategic merge patches, `DELETE` of collections, protobuf and tables, subresources.
+//! It refuses to know: namespaces (each one is there), access rules (any token will do), other versions of a resource, schemas of
+//! custom resources, server-side apply, strategic merge patches, `DELETE` of collections, protobuf and tables, subresources.
 
 mod resource;
 mod request;

@@ -104,9 +104,9 @@ impl Request {
 fn key(path: &str) -> Result<Key, Status> {
     let parts: Vec<_> = path.split('/').skip(1).map(decode).collect();
     let parts: Vec<_> = parts.iter().map(String::as_str).collect();
-    let (group, rest) = match parts.as_slice() {
-        ["api", "v1", rest @ ..] => ("", rest),
-        ["apis", group, "v1", rest @ ..] if Resource::serves(group) => (*group, rest),
+    let (group, version, rest) = match parts.as_slice() {
+        ["api", version, rest @ ..] => ("", *version, rest),
+        ["apis", group, version, rest @ ..] => (*group, *version, rest),
         _ => return Err(Status::unknown_resource()),
     };
     let (namespace, plural, name) = match rest {
@@ -116,7 +116,8 @@ fn key(path: &str) -> Result<Key, Status> {
         [plural, name] => ("", *plural, *name),
         _ => return Err(Status::unknown_resource()),
     };
-    let resource = Resource::find(group, plural).ok_or_else(Status::unknown_resource)?;
+    let resource = Resource::find(group, version, plural);
+    let resource = resource.ok_or_else(Status::unknown_resource)?;
     let named_without_namespace = !name.is_empty() && namespace.is_empty();
     if named_without_namespace && resource.namespaced()
         || !namespace.is_empty() && !resource.namespaced()
@@ -248,6 +249,18 @@ mod tests {
                 "404",
             ),
             (Method::GET, "/apis/batch/v1/jobs/a", "", "404"),
+            (
+                Method::GET,
+                "/apis/temper.dev/v1alpha1/namespaces/stf/healingpolicies/a",
+                "",
+                "Get healingpolicies stf/a",
+            ),
+            (
+                Method::GET,
+                "/apis/temper.dev/v1/namespaces/stf/healingpolicies/a",
+                "",
+                "404",
+            ),
             (
                 Method::GET,
                 "/apis/batch/v1/namespaces/stf/jobs/a/status",

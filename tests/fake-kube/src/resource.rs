@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A kind of object, all in version v1 of their group.
+/// A kind of object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Resource {
     /// `jobs` of `batch`.
@@ -17,30 +17,27 @@ pub enum Resource {
     ConfigMaps,
     /// `nodes` of the core group, which have no namespace and are only read.
     Nodes,
+    /// `healingpolicies` of `temper.dev`: a custom resource, which has no schema here, so any `spec` will do.
+    HealingPolicies,
 }
 
 impl Resource {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Jobs,
         Self::Pods,
         Self::Events,
         Self::Leases,
         Self::ConfigMaps,
         Self::Nodes,
+        Self::HealingPolicies,
     ];
 
-    /// That of this group with this plural name.
-    pub(crate) fn find(group: &str, plural: &str) -> Option<Self> {
+    /// That of this group and version with this plural name.
+    pub(crate) fn find(group: &str, version: &str, plural: &str) -> Option<Self> {
         Self::ALL
             .into_iter()
-            .find(|resource| resource.group() == group && resource.plural() == plural)
-    }
-
-    /// Whether there is a group of that name.
-    pub(crate) fn serves(group: &str) -> bool {
-        Self::ALL
-            .into_iter()
-            .any(|resource| resource.group() == group)
+            .filter(|resource| resource.group() == group && resource.version() == version)
+            .find(|resource| resource.plural() == plural)
     }
 
     /// Its name in paths.
@@ -52,6 +49,7 @@ impl Resource {
             Self::Leases => "leases",
             Self::ConfigMaps => "configmaps",
             Self::Nodes => "nodes",
+            Self::HealingPolicies => "healingpolicies",
         }
     }
 
@@ -64,6 +62,7 @@ impl Resource {
             Self::Leases => "Lease",
             Self::ConfigMaps => "ConfigMap",
             Self::Nodes => "Node",
+            Self::HealingPolicies => "HealingPolicy",
         }
     }
 
@@ -73,15 +72,29 @@ impl Resource {
             Self::Jobs => "batch",
             Self::Events => "events.k8s.io",
             Self::Leases => "coordination.k8s.io",
+            Self::HealingPolicies => "temper.dev",
             Self::Pods | Self::ConfigMaps | Self::Nodes => "",
+        }
+    }
+
+    /// The version of its group in which it is served.
+    pub const fn version(self) -> &'static str {
+        match self {
+            Self::HealingPolicies => "v1alpha1",
+            Self::Jobs
+            | Self::Pods
+            | Self::Events
+            | Self::Leases
+            | Self::ConfigMaps
+            | Self::Nodes => "v1",
         }
     }
 
     /// Group and version, as in `apiVersion`.
     pub fn api_version(self) -> String {
         match self.group() {
-            "" => "v1".to_owned(),
-            group => format!("{group}/v1"),
+            "" => self.version().to_owned(),
+            group => format!("{group}/{}", self.version()),
         }
     }
 
@@ -93,8 +106,8 @@ impl Resource {
     /// The path of all its objects in a namespace; in an empty one, of all there are.
     pub fn path(self, namespace: &str) -> String {
         let root = match self.group() {
-            "" => "/api/v1".to_owned(),
-            group => format!("/apis/{group}/v1"),
+            "" => format!("/api/{}", self.version()),
+            group => format!("/apis/{group}/{}", self.version()),
         };
         match namespace {
             "" => format!("{root}/{}", self.plural()),

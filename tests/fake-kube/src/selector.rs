@@ -160,7 +160,7 @@ fn field(resource: Resource, text: &str) -> Result<Field, Status> {
 fn unknown_field(resource: Resource, name: &str) -> Status {
     Status::bad_request(match resource {
         Resource::Jobs => format!("field label \"{name}\" not supported for Job"),
-        Resource::Pods | Resource::Nodes | Resource::Events => {
+        Resource::Pods | Resource::Nodes | Resource::Events | Resource::HealingPolicies => {
             format!("field label not supported: {name}")
         }
         Resource::Leases | Resource::ConfigMaps => format!(
