@@ -18,6 +18,8 @@ pub struct Notes {
     pub as_of: Moment,
     /// What the healer is.
     pub standing: Standing,
+    /// Which policy holds.
+    pub rules: String,
     /// How many workers are how.
     pub census: Census,
     /// What happened.

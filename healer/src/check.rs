@@ -7,9 +7,14 @@ mod topics;
 
 use std::{collections::BTreeMap, fmt};
 
+use kube::Client;
 use temper_healer_core::{Policy, policy::Kind};
 
-use crate::{cluster::connect, run::Settings};
+use crate::{
+    cluster::{HealingPolicy, connect},
+    rules::Source,
+    run::Settings,
+};
 
 /// What was found out about one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,20 +61,65 @@ impl fmt::Display for Finding {
 
 /// Looks at the policy, the cluster and the topics, and hands over what it finds as it finds it.
 pub fn check(settings: &Settings, found: &mut dyn FnMut(Finding)) -> anyhow::Result<()> {
-    let policy = settings.policy()?;
-    lint(&policy).into_iter().for_each(&mut *found);
+    let policy = settings.rules.read()?;
+    if let Some(policy) = &policy {
+        lint(policy).into_iter().for_each(&mut *found);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     match runtime.block_on(connect()) {
         Ok((client, default_namespace)) => {
             let namespace = settings.namespace.clone().unwrap_or(default_namespace);
-            runtime.block_on(cluster::check(&client, &namespace, &policy, found));
+            let live = live(&client, &namespace, settings, policy, found);
+            runtime.block_on(live);
         }
         Err(error) => found(Finding::new(Grade::Bad, "cluster", error.to_string())),
     }
     topics::check(&settings.kafka).into_iter().for_each(found);
     Ok(())
+}
+
+/// Looks at what the cluster has; at the policy too, if that is a resource.
+async fn live(
+    client: &Client,
+    namespace: &str,
+    settings: &Settings,
+    policy: Option<Policy>,
+    found: &mut dyn FnMut(Finding),
+) {
+    let (policy, name) = match &settings.rules {
+        Source::BuiltIn | Source::File(_) => (policy, None),
+        Source::Resource(name) => {
+            let (policy, findings) = resource(client, namespace, name).await;
+            findings.into_iter().for_each(&mut *found);
+            (policy, Some(name.as_str()))
+        }
+    };
+    let lease = &settings.lease;
+    cluster::rights(client, namespace, lease, policy.as_ref(), name, found).await;
+    if let Some(policy) = policy {
+        cluster::jobs(client, namespace, &policy, found).await;
+    }
+}
+
+/// The policy that is a resource, if it can hold, and what is to be said of it.
+async fn resource(client: &Client, namespace: &str, name: &str) -> (Option<Policy>, Vec<Finding>) {
+    let about = format!("HealingPolicy {namespace}/{name}");
+    let bad = |what: String| (None, vec![Finding::new(Grade::Bad, about.clone(), what)]);
+    match HealingPolicy::find(client.clone(), namespace, name).await {
+        Err(error) => bad(error.to_string()),
+        Ok(None) => bad("it is not there: nothing would be healed".to_owned()),
+        Ok(Some(found)) => match found.policy {
+            Err(error) => bad(format!("it makes no sense, and would not hold: {error}")),
+            Ok(policy) => {
+                let it_is = format!("it is there, generation {}", found.generation);
+                let mut findings = vec![Finding::new(Grade::Good, about, it_is)];
+                findings.extend(lint(&policy));
+                (Some(policy), findings)
+            }
+        },
+    }
 }
 
 /// What is odd about a policy that makes sense.
@@ -105,7 +155,7 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
             .is_some_and(|deadline| deadline < policy.sight.max_gap)
         {
             doubt(
-                about,
+                about.clone(),
                 "silentDeadline is shorter than sight.maxGap: a worker may be called silent between two proofs that it could be heard",
             );
         }

@@ -1,26 +1,29 @@
-//! Decisions as Kubernetes Events, so that `kubectl describe job` tells why a Job was replaced.
+//! Decisions as Kubernetes Events, so that `kubectl describe job` tells why a Job was replaced, and `kubectl describe healingpolicy` who goes by it.
 
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use temper_healer_core::{Decision, Verdict};
+use temper_healer_core::{Decision, Verdict, policy::PolicyError};
 use tokio::runtime::Handle;
+
+use crate::cluster::HealingPolicy;
 
 /// An Event's note has at most so many bytes.
 const NOTE_BYTES: usize = 1000;
 
-/// Writes Events.
+/// Writes Events, in the background. That one could not be written is logged.
 #[derive(Clone)]
 pub struct Chronicle {
     recorder: Recorder,
     namespace: String,
+    runtime: Handle,
 }
 
 impl Chronicle {
-    /// Events in `namespace`, in the name of this replica.
-    pub fn new(client: Client, namespace: &str, identity: &str) -> Self {
+    /// Events in `namespace`, in the name of this replica, written by tasks of `runtime`.
+    pub fn new(client: Client, namespace: &str, identity: &str, runtime: Handle) -> Self {
         let reporter = Reporter {
             controller: "temper-healer".to_owned(),
             instance: Some(identity.to_owned()),
@@ -28,29 +31,59 @@ impl Chronicle {
         Self {
             recorder: Recorder::new(client, reporter),
             namespace: namespace.to_owned(),
+            runtime,
         }
     }
 
-    /// Writes a decision down at the Job that it is about, in the background. That it could not be written is logged.
-    pub fn decided(&self, runtime: &Handle, decision: &Decision, dry_run: bool) {
-        let (Some(job), Some(uid)) = (&decision.job, &decision.job_uid) else {
-            return;
-        };
-        let reference = self.reference(job, uid);
-        let event = event(decision, dry_run);
+    /// Writes a decision down at the Job that it is about.
+    pub fn decided(&self, decision: &Decision, dry_run: bool) {
+        if let (Some(job), Some(uid)) = (&decision.job, &decision.job_uid) {
+            self.write(event(decision, dry_run), self.job(job, uid));
+        }
+    }
+
+    /// Writes down at a policy that this replica goes by it.
+    pub fn adopted(&self, policy: &HealingPolicy) {
+        let note = format!("generation {} holds", policy.generation);
+        let event = of_policy("PolicyAdopted", EventType::Normal, note);
+        self.write(event, self.policy(policy));
+    }
+
+    /// Writes down at a policy that this replica does not go by it, why, and by what instead.
+    pub fn refused(&self, policy: &HealingPolicy, error: &PolicyError, instead: &str) {
+        let note = format!("generation {}: {error}: {instead}", policy.generation);
+        let event = of_policy("PolicyRefused", EventType::Warning, note);
+        self.write(event, self.policy(policy));
+    }
+
+    fn write(&self, event: Event, reference: ObjectReference) {
         let recorder = self.recorder.clone();
-        runtime.spawn(async move {
+        self.runtime.spawn(async move {
             if let Err(error) = recorder.publish(&event, &reference).await {
-                tracing::warn!(%error, job = reference.name, "writing an Event");
+                tracing::warn!(%error, kind = reference.kind, name = reference.name, "writing an Event");
             }
         });
     }
 
-    fn reference(&self, job: &str, uid: &str) -> ObjectReference {
+    fn job(&self, name: &str, uid: &str) -> ObjectReference {
+        self.reference("batch/v1", "Job", name, uid)
+    }
+
+    fn policy(&self, policy: &HealingPolicy) -> ObjectReference {
+        let resource = HealingPolicy::resource();
+        self.reference(
+            &resource.api_version,
+            &resource.kind,
+            &policy.name,
+            &policy.uid,
+        )
+    }
+
+    fn reference(&self, api_version: &str, kind: &str, name: &str, uid: &str) -> ObjectReference {
         ObjectReference {
-            api_version: Some("batch/v1".to_owned()),
-            kind: Some("Job".to_owned()),
-            name: Some(job.to_owned()),
+            api_version: Some(api_version.to_owned()),
+            kind: Some(kind.to_owned()),
+            name: Some(name.to_owned()),
             namespace: Some(self.namespace.clone()),
             uid: Some(uid.to_owned()),
             ..ObjectReference::default()
@@ -69,14 +102,24 @@ fn event(decision: &Decision, dry_run: bool) -> Event {
     Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(note(decision)),
+        note: Some(cut(format!("{}: {}", decision.producer, decision.why))),
         action: "Replace".to_owned(),
         secondary: None,
     }
 }
 
-fn note(decision: &Decision) -> String {
-    let mut note = format!("{}: {}", decision.producer, decision.why);
+fn of_policy(reason: &str, type_: EventType, note: String) -> Event {
+    Event {
+        type_,
+        reason: reason.to_owned(),
+        note: Some(cut(note)),
+        action: "Adopt".to_owned(),
+        secondary: None,
+    }
+}
+
+/// As much of a note as an Event can have.
+fn cut(mut note: String) -> String {
     let mut end = note.len().min(NOTE_BYTES);
     while !note.is_char_boundary(end) {
         end -= 1;

@@ -1,10 +1,11 @@
-//! Kubernetes: Jobs are watched, read, created, deleted and released; a Lease says who acts.
+//! Kubernetes: Jobs are watched, read, created, deleted and released; a Lease says who acts, and a `HealingPolicy` may say by which rules.
 //!
 //! Jobs are JSON as the API server gives it, and no typed struct: that would drop fields newer than itself. No call is retried here
 //! or below: who asked decides whether it still wants what it asked for.
 
 mod api;
 mod lease;
+mod policies;
 mod watch;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use kube::{Client, Config};
 pub use self::{
     api::Jobs,
     lease::{Lease, RETRY, Term},
+    policies::{HealingPolicy, Unread},
     watch::{Told, watch},
 };
 

@@ -13,6 +13,7 @@ use temper_healer_core::{Policy, policy::Span};
 use crate::{
     check::Grade,
     replay::{self, Summary, Topics},
+    rules,
     run::{self, Settings},
 };
 
@@ -20,9 +21,12 @@ use crate::{
 const HELP: &str = "\
 temper-healer: replaces stuck and failed worker Jobs, and none that is only unheard
 
-  temper-healer run [--namespace NS] [--policy FILE] [--listen ADDRESS] [--lease NAME] [--queue ID] [--dry-run] [--once [--for 10m]]
+  temper-healer run [--namespace NS] [--policy FILE | --healing-policy NAME] [--listen ADDRESS] [--lease NAME] [--queue ID] [--dry-run]
+                    [--once [--for 10m]]
       heals. Kafka is told of by the environment: KAFKA_BOOTSTRAP_SERVERS, KAFKA_USER, KAFKA_PASSWORD, CA_PATH, QUEUE_EVENTS_TOPIC,
       QUEUE_CONTROL_TOPIC, TEMPER_CANARY_TOPIC, TEMPER_KAFKA_MIN_ISR, TEMPER_LOOKBACK; the cluster by KUBECONFIG or a service account
+      --policy FILE     the policy; the built-in one for StreamForge without it. A change of the file takes effect
+      --healing-policy NAME  the policy is the HealingPolicy of that name in the namespace, and is watched. While there is none it waits
       --listen ADDRESS  where /livez, /readyz, /metrics, /incidents and /probes are (0.0.0.0:8080)
       --lease NAME      of several healers the holder of this Lease acts (temper-healer)
       --queue ID        looks at this queue's workers only: for a sidecar
@@ -119,14 +123,14 @@ fn usage(what: impl std::fmt::Display) -> Failure {
 fn run_healer(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
     let settings = Settings::read(arguments, |name| std::env::var(name).ok());
     let settings = settings.map_err(|error| usage(error.to_string()))?;
-    settings.policy().map_err(Failure::Usage)?;
+    settings.rules.read().map_err(Failure::Usage)?;
     run::run(settings).map_err(Failure::Run)
 }
 
 fn check(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
     let settings = Settings::read(arguments, |name| std::env::var(name).ok());
     let settings = settings.map_err(|error| usage(error.to_string()))?;
-    settings.policy().map_err(Failure::Usage)?;
+    settings.rules.read().map_err(Failure::Usage)?;
     let (mut bad, mut written) = (0_usize, Ok(()));
     let mut output = io::stdout().lock();
     crate::check::check(&settings, &mut |finding| {
@@ -181,7 +185,7 @@ fn replay(arguments: &mut lexopt::Parser) -> Result<(), Failure> {
 
 fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, Failure> {
     use lexopt::prelude::*;
-    let (mut events, mut policy, mut max_gap) = (None, None, replay::MAX_GAP);
+    let (mut events, mut policy, mut max_gap) = (None, Policy::streamforge(), replay::MAX_GAP);
     let mut topics = Topics {
         events: "queue-events".to_owned(),
         control: "queue-control".to_owned(),
@@ -190,7 +194,10 @@ fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, F
         match argument {
             Long("events") => events = Some(PathBuf::from(arguments.value()?)),
             Value(path) if events.is_none() => events = Some(PathBuf::from(path)),
-            Long("policy") => policy = Some(PathBuf::from(arguments.value()?)),
+            Long("policy") => {
+                let file = PathBuf::from(arguments.value()?);
+                policy = rules::read(&file).map_err(Failure::Usage)?;
+            }
             Long("max-gap") => {
                 max_gap = Span::parse(&arguments.value()?.string()?).map_err(usage)?;
             }
@@ -201,7 +208,7 @@ fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, F
     }
     Ok(ReplayArguments {
         events: events.ok_or_else(|| usage("replay needs --events FILE".to_owned()))?,
-        policy: run::policy(policy.as_deref()).map_err(Failure::Usage)?,
+        policy,
         max_gap,
         topics,
     })

@@ -6,6 +6,7 @@ pub mod check;
 pub mod command_line;
 pub mod board;
 pub mod chronicle;
+pub mod rules;
 pub mod incidents;
 pub mod metrics;
 pub mod pages;

@@ -3,34 +3,33 @@
 mod settings;
 
 use std::{
-    path::PathBuf,
+    io,
+    pin::pin,
     sync::{Arc, mpsc},
-    thread,
-    time::{Duration, Instant, SystemTime},
+    thread::{self, JoinHandle},
+    time::{Instant, SystemTime},
 };
 
 use anyhow::Context as _;
 use futures_util::StreamExt as _;
-use temper_healer_core::{Moment, Policy};
+use temper_healer_core::Moment;
 use temper_ops::{http, log, metrics::Metrics};
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, runtime::Handle, sync::watch};
 
-pub use self::settings::{Settings, SettingsError, policy};
+pub use self::settings::{Settings, SettingsError};
 use crate::{
     board::Board,
     chronicle::Chronicle,
-    cluster::{self, Jobs, Lease, RETRY},
+    cluster::{self, HealingPolicy, Jobs, Lease, RETRY},
     kafka::Telemetry,
     metrics::Meters,
     pages,
+    rules::{self, Audience, Rules, Source},
     shell::{Message, Parts, Shell},
 };
 
-/// The policy file is looked at this often.
-const POLICY_EVERY: Duration = Duration::from_secs(5);
-
 /// What the program needs before it is ready.
-const NEEDS: [&str; 2] = ["kafka", "kubernetes"];
+const NEEDS: [&str; 3] = ["kafka", "kubernetes", rules::NEED];
 
 /// Heals until it is told to stop.
 pub fn run(settings: Settings) -> anyhow::Result<()> {
@@ -47,18 +46,12 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     let clock = clock()?;
     let (client, default_namespace) = cluster::connect().await?;
     let namespace = settings.namespace.clone().unwrap_or(default_namespace);
-    let policy = settings.policy()?;
-    let listener = TcpListener::bind(&settings.listen).await.with_context(|| {
-        format!(
-            "listening on {}; choose another with --listen",
-            settings.listen
-        )
-    })?;
-    let telemetry =
-        Telemetry::connect(settings.kafka.clone(), clock.clone()).context("connecting to Kafka")?;
+    if settings.once {
+        exists(&settings.rules, &client, &namespace).await?;
+    }
+    let listener = listen(&settings.listen).await?;
     tracing::info!(namespace, listen = %settings.listen, identity = settings.identity, dry_run = settings.dry_run, "started");
 
-    let (outbox, inbox) = mpsc::channel();
     let (stop, stopped) = watch::channel(false);
     let (ready, board) = (http::Readiness::of(NEEDS), Board::default());
     let mut metrics = Metrics::new("temper-healer", env!("CARGO_PKG_VERSION"));
@@ -71,8 +64,34 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
         .router()
         .merge(pages::router(board.clone(), clock.clone()));
     let server = tokio::spawn(http::serve(listener, router, until(stopped.clone())));
+    let chronicle = Chronicle::new(
+        client.clone(),
+        &namespace,
+        &settings.identity,
+        Handle::current(),
+    );
+    let audience = Audience {
+        ready: ready.clone(),
+        board: board.clone(),
+        chronicle: chronicle.clone(),
+    };
+    let mut rules = Rules::of(&settings.rules, client.clone(), &namespace, audience);
+    let mut signal = pin!(signal());
+    // Without a policy it does not ask for the Lease either: another healer may have one.
+    let policy = tokio::select! {
+        policy = rules.next() => policy,
+        name = &mut signal => {
+            tracing::info!(signal = name?, "stopping before there was a policy");
+            stop.send_replace(true);
+            return Ok(server.await?);
+        }
+    };
+    let telemetry =
+        Telemetry::connect(settings.kafka.clone(), clock.clone()).context("connecting to Kafka")?;
+
+    let (outbox, inbox) = mpsc::channel();
     let watch = tokio::spawn(tell_jobs(client.clone(), namespace.clone(), outbox.clone()));
-    let rules = tokio::spawn(tell_policy(settings.policy_file.clone(), outbox.clone()));
+    let rules = tokio::spawn(tell_policy(rules, outbox.clone()));
     let lease = Lease::new(
         client.clone(),
         &namespace,
@@ -83,11 +102,12 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
 
     let shell = Shell::new(
         Parts {
+            once: settings.ends_after(&policy),
             policy,
             telemetry,
-            jobs: Jobs::new(client.clone(), &namespace).that_changes_nothing(settings.dry_run),
-            chronicle: Chronicle::new(client, &namespace, &settings.identity),
-            runtime: tokio::runtime::Handle::current(),
+            jobs: Jobs::new(client, &namespace).that_changes_nothing(settings.dry_run),
+            chronicle,
+            runtime: Handle::current(),
             inbox,
             outbox: outbox.clone(),
             meters,
@@ -96,20 +116,13 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
             identity: settings.identity,
             queue: settings.queue,
             dry_run: settings.dry_run,
-            once: settings.once,
         },
         clock,
     );
-    let (done, mut ended) = watch::channel(false);
-    let deciding = thread::Builder::new()
-        .name("healer".to_owned())
-        .spawn(move || {
-            shell.run();
-            done.send_replace(true);
-        })?;
+    let (deciding, ended) = decide(shell)?;
     tokio::select! {
-        name = signal() => tracing::info!(signal = name?, "stopping: what is under way is left to the next healer"),
-        _ = ended.wait_for(|ended| *ended) => tracing::info!("done"),
+        name = &mut signal => tracing::info!(signal = name?, "stopping: what is under way is left to the next healer"),
+        () = until(ended) => tracing::info!("done"),
     }
     outbox.send(Message::Stop).ok();
     stop.send_replace(true);
@@ -123,6 +136,18 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
         .context("the healing thread panicked")
 }
 
+/// Whoever listens only once does not wait for a policy either.
+async fn exists(rules: &Source, client: &kube::Client, namespace: &str) -> anyhow::Result<()> {
+    let Source::Resource(name) = rules else {
+        return Ok(());
+    };
+    let what = || format!("HealingPolicy {namespace}/{name}");
+    let found = HealingPolicy::find(client.clone(), namespace, name).await;
+    let found = found.with_context(|| format!("reading {}", what()))?;
+    let found = found.with_context(|| format!("{} is not there", what()))?;
+    found.policy.with_context(what).map(drop)
+}
+
 /// The wall clock, read once, and what has passed since.
 fn clock() -> anyhow::Result<impl Fn() -> Moment + Clone + Send + Sync + 'static> {
     let start = SystemTime::now()
@@ -130,6 +155,24 @@ fn clock() -> anyhow::Result<impl Fn() -> Moment + Clone + Send + Sync + 'static
         .context("the clock stands before 1970")?;
     let began = Instant::now();
     Ok(move || Moment::from_unix_ms(0).plus(start + began.elapsed()))
+}
+
+async fn listen(address: &str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("listening on {address}; choose another with --listen"))
+}
+
+/// Starts the thread that decides, which says when it has ended by itself.
+fn decide<C: Fn() -> Moment + Send + 'static>(
+    shell: Shell<C>,
+) -> io::Result<(JoinHandle<()>, watch::Receiver<bool>)> {
+    let (done, ended) = watch::channel(false);
+    let healer = thread::Builder::new().name("healer".to_owned());
+    let deciding = healer.spawn(move || {
+        shell.run();
+        done.send_replace(true);
+    })?;
+    Ok((deciding, ended))
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
@@ -145,29 +188,12 @@ async fn tell_jobs(client: kube::Client, namespace: String, outbox: mpsc::Sender
     }
 }
 
-/// Tells of a policy file that has changed. One that makes no sense is logged, and the rules stay as they are.
-async fn tell_policy(file: Option<PathBuf>, outbox: mpsc::Sender<Message>) {
-    let Some(file) = file else { return };
-    let mut known = tokio::fs::read_to_string(&file).await.ok();
-    let mut ticks = tokio::time::interval(POLICY_EVERY);
+async fn tell_policy(mut rules: Rules, outbox: mpsc::Sender<Message>) {
     loop {
-        ticks.tick().await;
-        let Ok(text) = tokio::fs::read_to_string(&file).await else {
-            continue;
-        };
-        if known.as_ref() == Some(&text) {
-            continue;
+        let policy = Box::new(rules.next().await);
+        if outbox.send(Message::Policy(policy)).is_err() {
+            return;
         }
-        match Policy::parse(&text) {
-            Ok(policy) => {
-                tracing::info!(file = %file.display(), "the policy has changed");
-                outbox.send(Message::Policy(Box::new(policy))).ok();
-            }
-            Err(error) => {
-                tracing::error!(file = %file.display(), %error, "the policy has changed and makes no sense: the one before holds");
-            }
-        }
-        known = Some(text);
     }
 }
 
@@ -188,7 +214,7 @@ async fn campaign(mut lease: Lease, outbox: mpsc::Sender<Message>, stopped: watc
     lease.resign().await;
 }
 
-async fn signal() -> std::io::Result<&'static str> {
+async fn signal() -> io::Result<&'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -37,7 +37,7 @@ pub enum Message {
     Passed(WorkerId, Name, Passed),
     /// Who holds the Lease.
     Term(Term),
-    /// The policy file has changed.
+    /// Another policy holds from now on.
     Policy(Box<Policy>),
     /// It is time to end.
     Stop,
@@ -256,9 +256,7 @@ impl<C: Fn() -> Moment> Shell<C> {
         self.parts
             .board
             .write(|notes| notes.incidents.decided(decision));
-        self.parts
-            .chronicle
-            .decided(&self.parts.runtime, decision, self.parts.dry_run);
+        self.parts.chronicle.decided(decision, self.parts.dry_run);
     }
 
     fn ended(&self, at: Moment, name: &Name, outcome: &Outcome) {

@@ -8,6 +8,7 @@ mod units;
 use std::{collections::BTreeSet, time::Duration};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub use self::{
     glob::Glob,
@@ -207,6 +208,14 @@ impl Policy {
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         let policy: Self =
             serde_saphyr::from_str(text).map_err(|error| PolicyError::Syntax(error.to_string()))?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// Reads the `spec` of a `HealingPolicy`, which says what a policy file says.
+    pub fn from_spec(spec: Value) -> Result<Self, PolicyError> {
+        let policy: Self =
+            serde_json::from_value(spec).map_err(|error| PolicyError::Syntax(error.to_string()))?;
         policy.check()?;
         Ok(policy)
     }

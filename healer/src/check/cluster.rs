@@ -14,83 +14,111 @@ use temper_healer_core::{Job, Name, Policy, job::NotAWorker, policy::Fencing, te
 
 use super::{Finding, Grade, counted};
 
-/// What it does, by group and resource.
-const RIGHTS: [(&str, &str, &[&str]); 4] = [
-    (
-        "batch",
-        "jobs",
-        &["get", "list", "watch", "create", "patch", "delete"],
-    ),
-    ("", "pods", &["list"]),
-    ("events.k8s.io", "events", &["create", "patch"]),
-    (
-        "coordination.k8s.io",
-        "leases",
-        &["get", "create", "update"],
-    ),
-];
+/// Something that may be done.
+#[derive(Clone, Copy)]
+struct Right<'a> {
+    group: &'a str,
+    resource: &'a str,
+    /// The one object that is meant; none for all of them.
+    name: Option<&'a str>,
+    verbs: &'a [&'a str],
+}
 
-pub(super) async fn check(
+impl<'a> Right<'a> {
+    const fn to(verbs: &'a [&'a str], resource: &'a str, group: &'a str) -> Self {
+        let name = None;
+        Self {
+            group,
+            resource,
+            name,
+            verbs,
+        }
+    }
+
+    const fn named(self, name: &'a str) -> Self {
+        Self {
+            name: Some(name),
+            ..self
+        }
+    }
+}
+
+/// What it does, going by this policy, which may be a resource itself.
+fn needed<'a>(
+    lease: &'a str,
+    policy: Option<&Policy>,
+    healing_policy: Option<&'a str>,
+) -> Vec<Right<'a>> {
+    const ON_JOBS: [&str; 6] = ["get", "list", "watch", "create", "patch", "delete"];
+    let reads_nodes = |policy: &Policy| {
+        let mut kinds = policy.kinds.iter();
+        kinds.any(|kind| matches!(kind.fencing, Fencing::BestEffort(_)))
+    };
+    let mut rights = vec![
+        Right::to(&ON_JOBS, "jobs", "batch"),
+        Right::to(&["list"], "pods", ""),
+        Right::to(&["create", "patch"], "events", "events.k8s.io"),
+        Right::to(&["create"], "leases", "coordination.k8s.io"),
+        Right::to(&["get", "update"], "leases", "coordination.k8s.io").named(lease),
+    ];
+    if policy.is_some_and(reads_nodes) {
+        rights.push(Right::to(&["get"], "nodes", ""));
+    }
+    let read = Right::to(&["list", "watch"], "healingpolicies", "temper.dev");
+    rights.extend(healing_policy.map(|name| read.named(name)));
+    rights
+}
+
+/// Looks for the rights that it needs.
+pub(super) async fn rights(
     client: &Client,
     namespace: &str,
-    policy: &Policy,
+    lease: &str,
+    policy: Option<&Policy>,
+    healing_policy: Option<&str>,
     found: &mut dyn FnMut(Finding),
 ) {
+    let needed = needed(lease, policy, healing_policy);
+    found(match missing(client, namespace, &needed).await {
+        Err(error) => Finding::new(Grade::Bad, "cluster", format!("asking for rights: {error}")),
+        Ok(missing) if missing.is_empty() => {
+            let what = format!("all that are needed in namespace {namespace}");
+            Finding::new(Grade::Good, "rights", what)
+        }
+        Ok(missing) => {
+            let missing = missing.join(", ");
+            let what =
+                format!("missing in namespace {namespace}: {missing}; healer/deploy has all");
+            Finding::new(Grade::Bad, "rights", what)
+        }
+    });
+}
+
+async fn missing(
+    client: &Client,
+    namespace: &str,
+    needed: &[Right<'_>],
+) -> kube::Result<Vec<String>> {
     let mut missing = Vec::new();
-    let reads_nodes = policy
-        .kinds
-        .iter()
-        .any(|kind| matches!(kind.fencing, Fencing::BestEffort(_)));
-    let nodes: &[(&str, &str, &[&str])] = if reads_nodes {
-        &[("", "nodes", &["get"])]
-    } else {
-        &[]
-    };
-    for (group, resource, verbs) in RIGHTS.iter().chain(nodes) {
-        for verb in *verbs {
-            match may(client, namespace, group, resource, verb).await {
-                Ok(true) => {}
-                Ok(false) => missing.push(format!("{verb} {resource}")),
-                Err(error) => {
-                    return found(Finding::new(
-                        Grade::Bad,
-                        "cluster",
-                        format!("asking for rights: {error}"),
-                    ));
-                }
+    for right in needed {
+        for verb in right.verbs {
+            if !may(client, namespace, *right, verb).await? {
+                missing.push(format!("{verb} {}", right.resource));
             }
         }
     }
-    found(if missing.is_empty() {
-        Finding::new(
-            Grade::Good,
-            "rights",
-            format!("all that are needed in namespace {namespace}"),
-        )
-    } else {
-        let what = format!(
-            "missing in namespace {namespace}: {}; deploy/common has the Role",
-            missing.join(", ")
-        );
-        Finding::new(Grade::Bad, "rights", what)
-    });
-    jobs(client, namespace, policy, found).await;
+    Ok(missing)
 }
 
-async fn may(
-    client: &Client,
-    namespace: &str,
-    group: &str,
-    resource: &str,
-    verb: &str,
-) -> kube::Result<bool> {
+async fn may(client: &Client, namespace: &str, right: Right<'_>, verb: &str) -> kube::Result<bool> {
     let review = SelfSubjectAccessReview {
         spec: SelfSubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
-                group: Some(group.to_owned()),
-                resource: Some(resource.to_owned()),
+                group: Some(right.group.to_owned()),
+                resource: Some(right.resource.to_owned()),
+                name: right.name.map(str::to_owned),
                 verb: Some(verb.to_owned()),
-                namespace: (resource != "nodes").then(|| namespace.to_owned()),
+                namespace: (right.resource != "nodes").then(|| namespace.to_owned()),
                 ..ResourceAttributes::default()
             }),
             ..SelfSubjectAccessReviewSpec::default()
@@ -102,7 +130,13 @@ async fn may(
     Ok(answer.status.is_some_and(|status| status.allowed))
 }
 
-async fn jobs(client: &Client, namespace: &str, policy: &Policy, found: &mut dyn FnMut(Finding)) {
+/// Looks at what Jobs are there, and what they are to the policy.
+pub(super) async fn jobs(
+    client: &Client,
+    namespace: &str,
+    policy: &Policy,
+    found: &mut dyn FnMut(Finding),
+) {
     let resource = ApiResource::erase::<TypedJob>(&());
     let jobs: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
     let list = match jobs.list(&ListParams::default()).await {

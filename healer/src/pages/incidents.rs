@@ -35,7 +35,7 @@ async fn either(State(source): State<Source>, headers: HeaderMap) -> Response {
 async fn machine(State(source): State<Source>) -> axum::Json<Value> {
     axum::Json(source.board.read(|notes| {
         let incidents: Vec<_> = notes.incidents.newest_first().collect();
-        json!({"asOf": notes.as_of.to_string(), "healer": notes.standing, "incidents": incidents})
+        json!({"asOf": notes.as_of.to_string(), "healer": notes.standing, "policy": notes.rules, "incidents": incidents})
     }))
 }
 
@@ -101,8 +101,8 @@ fn standing(notes: &Notes) -> String {
         _ => "It hears everything.",
     };
     format!(
-        "{} {acts}. {sees} {} workers are known, as of {}.",
-        standing.identity, notes.census.workers, notes.as_of
+        "{} {acts}. {sees} {} workers are known, as of {}. The policy: {}.",
+        standing.identity, notes.census.workers, notes.as_of, notes.rules
     )
 }
 

@@ -1,17 +1,13 @@
 //! What `temper-healer run` is told, by flags and by the environment.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::time::Duration;
 
-use anyhow::Context as _;
 use temper_healer_core::{
     Policy,
     policy::{Cause, Kind, Span},
 };
 
-use crate::kafka;
+use crate::{kafka, rules::Source};
 
 /// Everything that is to be known before anything is started.
 #[derive(Clone, Debug)]
@@ -20,8 +16,8 @@ pub struct Settings {
     pub kafka: kafka::Settings,
     /// Whose Jobs; the client configuration's own namespace if none.
     pub namespace: Option<String>,
-    /// Where the rules are; the built-in ones if nowhere.
-    pub policy_file: Option<PathBuf>,
+    /// Where the policy is.
+    pub rules: Source,
     /// Where the pages are shown.
     pub listen: String,
     /// Only workers of this queue: a sidecar's scope.
@@ -32,8 +28,10 @@ pub struct Settings {
     pub identity: String,
     /// Only say what would be done.
     pub dry_run: bool,
-    /// End after having listened for so long.
-    pub once: Option<Duration>,
+    /// End after having listened for long enough.
+    pub once: bool,
+    /// How long that is; for the longest silence that the policy allows for, if this says nothing.
+    pub listen_for: Option<Duration>,
 }
 
 /// Why it can't begin.
@@ -64,27 +62,29 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         use lexopt::prelude::*;
         let mut settings = Self::from_env(&environment)?;
-        let (mut once, mut listen_for) = (false, None);
+        let (mut file, mut resource) = (None, None);
         while let Some(argument) = arguments.next()? {
             match argument {
                 Long("namespace") => settings.namespace = Some(arguments.value()?.string()?),
-                Long("policy") => settings.policy_file = Some(arguments.value()?.into()),
+                Long("policy") => file = Some(arguments.value()?.string()?),
+                Long("healing-policy") => resource = Some(arguments.value()?.string()?),
                 Long("listen") => settings.listen = arguments.value()?.string()?,
                 Long("queue") => settings.queue = Some(arguments.value()?.string()?),
                 Long("lease") => settings.lease = arguments.value()?.string()?,
                 Long("dry-run") => settings.dry_run = true,
-                Long("once") => once = true,
-                Long("for") => listen_for = Some(span("--for", &arguments.value()?.string()?)?),
+                Long("once") => settings.once = true,
+                Long("for") => {
+                    let text = arguments.value()?.string()?;
+                    settings.listen_for = Some(span("--for", &text)?);
+                }
                 other => return Err(other.unexpected().into()),
             }
         }
-        if once {
-            let policy = settings.policy().map_err(|error| SettingsError::Value {
-                flag: "--policy",
-                why: format!("{error:#}"),
-            })?;
-            settings.once = Some(listen_for.unwrap_or_else(|| longest_silence(&policy)));
-        } else if listen_for.is_some() {
+        settings.rules = match source(["--policy", "--healing-policy"], file, resource)? {
+            Some(told) => told,
+            None => Self::rules_from_env(&environment)?,
+        };
+        if settings.listen_for.is_some() && !settings.once {
             return Err(SettingsError::Value {
                 flag: "--for",
                 why: "it says how long --once listens; add --once".to_owned(),
@@ -93,9 +93,19 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The rules.
-    pub fn policy(&self) -> anyhow::Result<Policy> {
-        policy(self.policy_file.as_deref())
+    /// How long it listens before it ends, if it does end by itself.
+    pub fn ends_after(&self, policy: &Policy) -> Option<Duration> {
+        let long = || self.listen_for.unwrap_or_else(|| longest_silence(policy));
+        self.once.then(long)
+    }
+
+    fn rules_from_env(
+        environment: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Source, SettingsError> {
+        let names = ["TEMPER_POLICY", "TEMPER_HEALING_POLICY"];
+        let [file, resource] =
+            names.map(|name| environment(name).filter(|value| !value.is_empty()));
+        Ok(source(names, file, resource)?.unwrap_or(Source::BuiltIn))
     }
 
     fn from_env(environment: &impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
@@ -104,7 +114,7 @@ impl Settings {
         Ok(Self {
             kafka,
             namespace: set("POD_NAMESPACE"),
-            policy_file: set("TEMPER_POLICY").map(PathBuf::from),
+            rules: Source::BuiltIn,
             listen: set("TEMPER_LISTEN").unwrap_or_else(|| "0.0.0.0:8080".to_owned()),
             queue: None,
             lease: "temper-healer".to_owned(),
@@ -112,19 +122,40 @@ impl Settings {
                 .or_else(|| set("HOSTNAME"))
                 .unwrap_or_else(|| format!("temper-healer-{}", std::process::id())),
             dry_run: false,
-            once: None,
+            once: false,
+            listen_for: None,
         })
     }
 }
 
-/// The policy in a file; the built-in one without a file.
-pub fn policy(file: Option<&Path>) -> anyhow::Result<Policy> {
-    let Some(file) = file else {
-        return Ok(Policy::streamforge());
+/// What one of two ways to name a policy says; both together say nothing.
+fn source(
+    [of_file, of_resource]: [&'static str; 2],
+    file: Option<String>,
+    resource: Option<String>,
+) -> Result<Option<Source>, SettingsError> {
+    let wrong = |why| {
+        Err(SettingsError::Value {
+            flag: of_resource,
+            why,
+        })
     };
-    let text = std::fs::read_to_string(file)
-        .with_context(|| format!("reading the policy {}", file.display()))?;
-    Policy::parse(&text).with_context(|| file.display().to_string())
+    match (file, resource) {
+        (Some(_), Some(_)) => wrong(format!(
+            "there is {of_file} as well, and only one policy can hold; leave out one of them"
+        )),
+        (None, Some(name)) if !is_name(&name) => wrong(format!("`{name}` is no name of an object")),
+        (None, Some(name)) => Ok(Some(Source::Resource(name))),
+        (Some(path), None) => Ok(Some(Source::File(path.into()))),
+        (None, None) => Ok(None),
+    }
+}
+
+/// Whether an object may be called that: it becomes part of a selector.
+fn is_name(text: &str) -> bool {
+    let fits =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    !text.is_empty() && text.bytes().all(fits)
 }
 
 fn span(flag: &'static str, text: &str) -> Result<Duration, SettingsError> {
@@ -146,4 +177,73 @@ fn longest_silence(policy: &Policy) -> Duration {
         .max()
         .unwrap_or(Span::minutes(1));
     longest.duration() + Duration::from_secs(5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Settings, String> {
+        let known = |name: &str| {
+            let kafka = ("KAFKA_BOOTSTRAP_SERVERS", "localhost:9092");
+            let mut all = environment.iter().chain([&kafka]);
+            all.find(|(known, _)| *known == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
+        let mut arguments = lexopt::Parser::from_args(arguments);
+        Settings::read(&mut arguments, known).map_err(|error| error.to_string())
+    }
+
+    fn rules(arguments: &[&str], environment: &[(&str, &str)]) -> Result<Source, String> {
+        read(arguments, environment).map(|settings| settings.rules)
+    }
+
+    #[test]
+    fn a_policy_is_named_by_a_flag_or_else_by_the_environment() {
+        let file = || Ok(Source::File("p.yaml".into()));
+        let resource = || Ok(Source::Resource("strict".to_owned()));
+        let both = [("TEMPER_POLICY", "e.yaml"), ("TEMPER_HEALING_POLICY", "e")];
+        assert_eq!(rules(&[], &[]), Ok(Source::BuiltIn));
+        assert_eq!(rules(&["--policy=p.yaml"], &both), file());
+        assert_eq!(rules(&["--healing-policy=strict"], &both), resource());
+        assert_eq!(rules(&[], &[("TEMPER_POLICY", "p.yaml")]), file());
+        assert_eq!(
+            rules(
+                &[],
+                &[("TEMPER_HEALING_POLICY", "strict"), ("TEMPER_POLICY", "")]
+            ),
+            resource()
+        );
+        for (arguments, environment) in [
+            (
+                ["--policy=p.yaml", "--healing-policy=strict"].as_slice(),
+                [].as_slice(),
+            ),
+            (&[], &both),
+        ] {
+            let refusal = rules(arguments, environment).unwrap_err();
+            assert!(refusal.contains("only one policy can hold"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_of_an_object_names_no_policy() {
+        for name in ["", "a,metadata.namespace=b", "Strict", "a/b"] {
+            let refusal = rules(&[&format!("--healing-policy={name}")], &[]).unwrap_err();
+            assert!(refusal.contains("is no name"), "{name}: {refusal}");
+        }
+    }
+
+    #[test]
+    fn whoever_listens_once_listens_as_long_as_the_policy_lets_workers_be_silent() {
+        let policy = Policy::parse("kinds: [{workers: a, silentDeadline: 2m}]").unwrap();
+        let ends_after = |arguments: &[&str]| {
+            let settings = read(arguments, &[]).unwrap();
+            settings.ends_after(&policy).map(|after| after.as_secs())
+        };
+        assert_eq!(ends_after(&[]), None);
+        assert_eq!(ends_after(&["--once"]), Some(125));
+        assert_eq!(ends_after(&["--once", "--for=7s"]), Some(7));
+        assert!(read(&["--for=7s"], &[]).unwrap_err().contains("--once"));
+    }
 }

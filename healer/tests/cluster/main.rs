@@ -3,6 +3,7 @@
 
 mod election;
 mod replacing;
+mod ruling;
 mod watching;
 
 use std::time::Duration;

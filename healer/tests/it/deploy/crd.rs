@@ -134,8 +134,11 @@ fn the_program_takes_and_refuses_what_the_api_server_takes_and_refuses() {
     let cases: Value = serde_json::from_str(include_str!("../../fixtures/policies.json")).unwrap();
     for (answer, accepted) in [("accepted", true), ("refused", false)] {
         for (name, policy) in cases[answer].as_object().unwrap() {
-            let parsed = Policy::parse(&policy.to_string());
-            assert_eq!(parsed.is_ok(), accepted, "{name}: {parsed:?}");
+            let of_file = Policy::parse(&policy.to_string());
+            assert_eq!(of_file.is_ok(), accepted, "{name}: {of_file:?}");
+            let of_resource = Policy::from_spec(policy.clone());
+            assert_eq!(of_resource.is_ok(), accepted, "{name}: {of_resource:?}");
+            assert_eq!(of_file.ok(), of_resource.ok(), "{name}");
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use serde_json::Value;
-use temper_healer::{kafka::Security, run::Settings};
+use temper_healer::{kafka::Security, rules::Source, run::Settings};
 
 use super::{document, text};
 
@@ -76,8 +76,8 @@ fn check(settings: &Settings) {
     assert_eq!(settings.namespace.as_deref(), Some("the POD_NAMESPACE"));
     assert_eq!(settings.identity, "the POD_NAME");
     let policy = Path::new("/etc/temper-healer/policy.yaml");
-    assert_eq!(settings.policy_file.as_deref(), Some(policy));
-    assert!(!settings.dry_run && settings.once.is_none());
+    assert_eq!(settings.rules, Source::File(policy.to_owned()));
+    assert!(!settings.dry_run && !settings.once);
 }
 
 #[test]
