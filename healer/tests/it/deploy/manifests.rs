@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use serde_json::Value;
-use temper_healer::{kafka::Security, rules::Source, run::Settings};
+use serde_json::{Value, json};
+use temper_healer::{cluster::HealingPolicy, kafka::Security, rules::Source, run::Settings};
+use temper_healer_core::Policy;
 
 use super::{document, text};
 
@@ -25,9 +26,11 @@ impl Told {
             .filter_map(|line| line.split_once('='))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        for name in words(&container["env"], "name") {
-            let value = format!("the {name}");
-            environment.insert(name, value);
+        for variable in container["env"].as_array().expect("an environment") {
+            let name = variable["name"].as_str().expect("a name");
+            let value = variable["value"].as_str();
+            let value = value.map_or_else(|| format!("the {name}"), str::to_owned);
+            environment.insert(name.to_owned(), value);
         }
         environment.insert("TEMPER_QUEUE".to_owned(), "wf-1".to_owned());
         Self {
@@ -49,12 +52,6 @@ impl Told {
         let lookup = |name: &str| self.environment.get(name).cloned();
         Settings::read(&mut lexopt::Parser::from_args(arguments), lookup).expect("settings")
     }
-}
-
-fn words(items: &Value, key: &str) -> Vec<String> {
-    let items = items.as_array().map_or([].as_slice(), Vec::as_slice);
-    let words = items.iter().filter_map(|item| item[key].as_str());
-    words.map(str::to_owned).collect()
 }
 
 /// Of what is the same in both, all but Kafka's timing.
@@ -107,6 +104,43 @@ fn the_role_allows_for_the_lease_that_is_asked_for() {
         .collect();
     for manifest in ["deployment/deployment.yaml", "sidecar/container.yaml"] {
         let lease = Told::by(manifest).understood().lease;
-        assert_eq!(named, [&serde_json::json!([lease])], "{manifest}");
+        assert_eq!(named, [&json!([lease])], "{manifest}");
     }
+}
+
+#[test]
+fn who_goes_by_a_healing_policy_may_read_that_one() {
+    let patch = document("healing-policy/container.yaml");
+    let variables = patch.pointer("/spec/template/spec/containers/0/env");
+    let variables = variables.and_then(Value::as_array).unwrap();
+    let told = |name: &str| {
+        let mut of_name = variables.iter().filter(|variable| variable["name"] == name);
+        of_name.find_map(|variable| variable["value"].as_str().map(str::to_owned))
+    };
+    let lookup = |name: &str| match name {
+        "KAFKA_BOOTSTRAP_SERVERS" => Some("localhost:9092".to_owned()),
+        name => told(name),
+    };
+    let mut no_arguments = lexopt::Parser::from_args(Vec::<String>::new());
+    let settings = Settings::read(&mut no_arguments, lookup).expect("settings");
+    let example = document("examples/healing-policy/healing-policy.yaml");
+    let name = example["metadata"]["name"].as_str().unwrap();
+    assert_eq!(settings.rules, Source::Resource(name.to_owned()));
+
+    let crd = document("crd/healing-policies.yaml");
+    let right = &document("healing-policy/role.yaml")[0]["value"];
+    assert_eq!(right["resourceNames"], json!([name]));
+    assert_eq!(right["apiGroups"], json!([crd["spec"]["group"]]));
+    assert_eq!(right["resources"], json!([crd["spec"]["names"]["plural"]]));
+    let resource = HealingPolicy::resource();
+    assert_eq!(crd["spec"]["group"], resource.group);
+    assert_eq!(crd["spec"]["versions"][0]["name"], resource.version);
+    assert_eq!(crd["spec"]["names"]["plural"], resource.plural);
+    assert_eq!(crd["spec"]["names"]["kind"], resource.kind);
+}
+
+#[test]
+fn the_example_of_a_healing_policy_makes_sense() {
+    let example = document("examples/healing-policy/healing-policy.yaml");
+    Policy::from_spec(example["spec"].clone()).unwrap();
 }
