@@ -8,13 +8,22 @@ mod topics;
 use std::{collections::BTreeMap, fmt};
 
 use kube::Client;
-use temper_healer_core::{Policy, policy::Kind};
+use temper_healer_core::{
+    Policy,
+    policy::{Cause, Kind, Span},
+};
 
 use crate::{
     cluster::{HealingPolicy, connect},
     rules::Source,
     run::Settings,
 };
+
+/// The Job controller makes no new pod for an evicted one before this has passed.
+const BACK_AFTER_EVICTION: Span = Span::seconds(10);
+
+/// And then the new one has to be placed, started and heard.
+const ENOUGH_AFTER_EVICTION: Span = Span::seconds(20);
 
 /// What was found out about one thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,6 +168,15 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
                 "silentDeadline is shorter than sight.maxGap: a worker may be called silent between two proofs that it could be heard",
             );
         }
+        for (key, deadline) in heals_evictions(kind) {
+            doubt(
+                about.clone(),
+                &format!(
+                    "its {key} of {deadline} leaves an evicted worker no time to come back, which its Job sees to after {BACK_AFTER_EVICTION}: \
+                     it is replaced needlessly; {ENOUGH_AFTER_EVICTION} or more are enough"
+                ),
+            );
+        }
     }
     if policy.paused {
         doubt("policy".to_owned(), "it is paused: nothing is replaced");
@@ -181,6 +199,22 @@ pub fn lint(policy: &Policy) -> Vec<Finding> {
 
 fn never_found_out(kind: &Kind) -> bool {
     kind.silent_deadline.is_none() && kind.stall_deadline.is_none()
+}
+
+/// Deadlines that may pass before the Job controller has brought back a pod that was evicted.
+fn heals_evictions(kind: &Kind) -> impl Iterator<Item = (&'static str, Span)> {
+    let deadlines = [
+        (Cause::Silent, "silentDeadline", kind.silent_deadline),
+        (
+            Cause::Interrupted,
+            "interruptedDeadline",
+            Some(kind.interrupted_deadline),
+        ),
+    ];
+    deadlines.into_iter().filter_map(|(cause, key, deadline)| {
+        let short = deadline.filter(|deadline| *deadline < ENOUGH_AFTER_EVICTION)?;
+        kind.heal.contains(&cause).then_some((key, short))
+    })
 }
 
 /// `3 a, 1 b`
@@ -215,6 +249,21 @@ mod tests {
         assert!(said("{kinds: [{workers: a, heal: []}], paused: true}").contains("it is paused"));
         assert!(
             said("kinds: [{workers: a, silentDeadline: 2s}]").contains("shorter than sight.maxGap")
+        );
+        assert!(
+            said("kinds: [{workers: a, silentDeadline: 19s}]")
+                .contains("its silentDeadline of 19s leaves an evicted worker no time")
+        );
+        assert!(
+            said("kinds: [{workers: a, silentDeadline: 1m, interruptedDeadline: 8s}]")
+                .contains("its interruptedDeadline of 8s leaves")
+        );
+        let heals_no_silence =
+            "kinds: [{workers: a, heal: [error], silentDeadline: 19s, interruptedDeadline: 8s}]";
+        assert!(said(heals_no_silence).starts_with("ok"));
+        assert_eq!(
+            said("kinds: [{workers: a, silentDeadline: 20s}]"),
+            "ok   policy: 1 kinds of workers\n"
         );
         assert_eq!(
             said("kinds: [{workers: a, silentDeadline: 1m}]"),
