@@ -90,8 +90,9 @@ impl Healer {
 }
 
 /// What `temper-healer check` finds, and whether all is as it must be.
-pub async fn check(surroundings: &Surroundings) -> Result<(String, bool)> {
+pub async fn check(surroundings: &Surroundings, arguments: &[&str]) -> Result<(String, bool)> {
     let output = command("check", surroundings)?
+        .args(arguments)
         .output()
         .await
         .context("running the check")?;
@@ -101,8 +102,9 @@ pub async fn check(surroundings: &Surroundings) -> Result<(String, bool)> {
 fn command(what: &str, surroundings: &Surroundings) -> Result<Command> {
     let mut command = Command::new(program()?);
     command
-        .args([what, "--namespace", NAMESPACE, "--policy"])
-        .arg(&surroundings.policy)
+        .args([what, "--namespace", NAMESPACE])
+        // By the environment, so that arguments may say otherwise.
+        .env("TEMPER_POLICY", &surroundings.policy)
         .env("KAFKA_BOOTSTRAP_SERVERS", &surroundings.bootstrap)
         .env("KAFKA_USER", USER)
         .env("KAFKA_PASSWORD", PASSWORD)

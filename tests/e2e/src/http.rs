@@ -19,8 +19,9 @@ pub async fn get(url: &str) -> Result<String> {
         let response = client.get(url.parse()?).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        ensure!(status.is_success(), "answered {status}");
-        Ok(String::from_utf8_lossy(&body).into_owned())
+        let text = String::from_utf8_lossy(&body).into_owned();
+        ensure!(status.is_success(), "answered {status}: {text}");
+        Ok(text)
     };
     timeout(PATIENCE, asking)
         .await?

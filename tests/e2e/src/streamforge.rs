@@ -107,9 +107,9 @@ impl StreamForge {
         Healer::start(name, &self.surroundings(), arguments)
     }
 
-    /// What `temper-healer check` finds here, and whether all is as it must be.
-    pub async fn check(&self) -> Result<(String, bool)> {
-        healer::check(&self.surroundings()).await
+    /// What `temper-healer check` finds here, with further arguments, and whether all is as it must be.
+    pub async fn check(&self, arguments: &[&str]) -> Result<(String, bool)> {
+        healer::check(&self.surroundings(), arguments).await
     }
 
     fn surroundings(&self) -> Surroundings {

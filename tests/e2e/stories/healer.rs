@@ -5,6 +5,7 @@ mod alone;
 mod blindness;
 mod crashes;
 mod rivals;
+mod ruling;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

@@ -52,6 +52,15 @@ impl Server {
         })
     }
 
+    /// Makes the resource of policies known.
+    async fn define(&self) -> Result<()> {
+        self.install("crd").await?;
+        let established = ["wait", "--for=condition=established", "--timeout=120s"];
+        let crd = ["crd", "healingpolicies.temper.dev"];
+        let waited = [established.as_slice(), &crd].concat();
+        self.cluster.kubectl(&waited).await.map(drop)
+    }
+
     async fn install(&self, name: &str) -> Result<()> {
         controller::apply_strictly(&self.cluster, "--kustomize", &deploy(name)).await
     }
@@ -91,7 +100,12 @@ fn healer() -> PathBuf {
 #[tokio::test]
 async fn strict_validation_accepts_the_healer_and_nothing_misspelled() {
     let server = Server::start().await.unwrap();
-    for name in ["crd", "deployment", "examples/deployment"] {
+    server.define().await.unwrap();
+    for name in [
+        "deployment",
+        "examples/deployment",
+        "examples/healing-policy",
+    ] {
         server.install(name).await.unwrap();
     }
     let rendered = server.render("examples/deployment").await.unwrap();

@@ -107,7 +107,7 @@ async fn an_evicted_worker_is_brought_back_by_its_own_job_and_not_doubled() {
 async fn check_finds_the_topics_the_rights_and_the_jobs_that_are_there() {
     let forge = StreamForge::open().await.unwrap();
     at_work(&forge, "loader-producer", "abc123").await.unwrap();
-    let (said, well) = forge.check().await.unwrap();
+    let (said, well) = forge.check(&[]).await.unwrap();
     assert!(well, "{said}");
     for line in [
         "ok   rights: all that are needed in namespace stf",

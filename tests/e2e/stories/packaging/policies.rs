@@ -13,14 +13,7 @@ use super::{Server, healer};
 #[tokio::test]
 async fn the_api_server_takes_and_refuses_the_policies_that_the_program_does() {
     let server = Server::start().await.unwrap();
-    server.install("crd").await.unwrap();
-    let established = ["wait", "--for=condition=established", "--timeout=120s"];
-    let crd = ["crd", "healingpolicies.temper.dev"];
-    server
-        .cluster
-        .kubectl(&[established.as_slice(), &crd].concat())
-        .await
-        .unwrap();
+    server.define().await.unwrap();
     let text = fs::read_to_string(healer().join("tests/fixtures/policies.json")).unwrap();
     let cases: Value = serde_json::from_str(&text).unwrap();
     for (answer, accepted) in [("accepted", true), ("refused", false)] {

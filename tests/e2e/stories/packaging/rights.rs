@@ -28,7 +28,7 @@ type Right = (
 );
 
 /// What the healer does in its namespace, and what else somebody in its place could want.
-const IN_ITS_NAMESPACE: [Right; 17] = [
+const IN_ITS_NAMESPACE: [Right; 18] = [
     (
         "batch",
         "jobs",
@@ -57,6 +57,7 @@ const IN_ITS_NAMESPACE: [Right; 17] = [
     ("batch", "cronjobs", "", &[]),
     ("batch", "jobs/status", "", &[]),
     ("rbac.authorization.k8s.io", "roles", "", &[]),
+    ("temper.dev", "healingpolicies", "temper-healer", &[]),
 ];
 
 /// Another namespace is none of its business.
@@ -88,6 +89,42 @@ async fn only_who_asks_for_nodes_may_read_them() {
     };
     let nodes = [("", "nodes", "", ["get"].as_slice())];
     asking.exactly("", &nodes).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_who_goes_by_a_healing_policy_may_read_it_and_no_other() {
+    let server = Server::start().await.unwrap();
+    server.define().await.unwrap();
+    server.install("examples/healing-policy").await.unwrap();
+    let asking = Asking {
+        client: &server.client,
+        account: (NAMESPACE, "temper-healer"),
+    };
+    let (group, policies, its) = ("temper.dev", "healingpolicies", "temper-healer");
+    let rights: [Right; 3] = [
+        (group, policies, its, &["list", "watch"]),
+        (group, policies, "", &[]),
+        (group, "healingpolicies/status", its, &[]),
+    ];
+    asking.exactly(NAMESPACE, &rights).await.unwrap();
+    asking
+        .exactly("stf", &[(group, policies, its, &[])])
+        .await
+        .unwrap();
+
+    // And so it asks.
+    let healer = format!("--as=system:serviceaccount:{NAMESPACE}:temper-healer");
+    let namespace = format!("--namespace={NAMESPACE}");
+    let list = ["get", policies, "--output=name", &healer, &namespace];
+    let its = [
+        list.as_slice(),
+        &["--field-selector=metadata.name=temper-healer"],
+    ]
+    .concat();
+    let found = server.cluster.kubectl(&its).await.unwrap();
+    assert_eq!(found.trim(), "healingpolicy.temper.dev/temper-healer");
+    let refusal = server.cluster.kubectl(&list).await.unwrap_err().to_string();
+    assert!(refusal.contains("Forbidden"), "{refusal}");
 }
 
 /// What `kubectl auth can-i --as` asks, for a service account by namespace and name.
