@@ -64,9 +64,19 @@ impl Cluster {
         Ok(Server::secure(&url, TOKEN, &authority)?.forgetting(Compaction::Etcd(etcd)))
     }
 
-    /// The file by which others reach the API server.
+    /// The file by which others reach the API server, as one who may do everything.
     pub fn kubeconfig(&self) -> PathBuf {
         kubeconfig(&self.folder)
+    }
+
+    /// The file by which others reach the API server as a service account, which must be there.
+    pub async fn kubeconfig_of(&self, namespace: &str, account: &str) -> Result<PathBuf> {
+        let question = ["create", "token", account, "--namespace", namespace];
+        let token = self.kubectl(&question).await?;
+        let path = self.folder.join(format!("kubeconfig-{account}.json"));
+        let certificates = self.folder.join("certificates");
+        write_kubeconfig(&path, self.address, &certificates, token.trim())?;
+        Ok(path)
     }
 
     /// Makes the custom resources known that the manifests in the folder `definitions` describe.
@@ -140,7 +150,7 @@ async fn start_apiserver(parts: &Parts, address: Ipv4Addr, folder: &Path) -> Res
     let key = folder.join("service-accounts.pem");
     fs::write(&tokens, format!("{TOKEN},admin,admin,system:masters\n"))?;
     make_key(&key).await?;
-    write_kubeconfig(folder, address, &certificates)?;
+    write_kubeconfig(&kubeconfig(folder), address, &certificates, TOKEN)?;
 
     let mut command = Command::new(parts.program("kube-apiserver")?);
     command
@@ -169,7 +179,7 @@ async fn start_apiserver(parts: &Parts, address: Ipv4Addr, folder: &Path) -> Res
     Ok(apiserver)
 }
 
-/// Makes the key that the API server signs tokens of service accounts with; nobody asks for one here.
+/// Makes the key that the API server signs tokens of service accounts with.
 async fn make_key(path: &Path) -> Result<()> {
     let output = Command::new("openssl")
         // Not PKCS #8: the API server takes the public half only from the older form.
@@ -203,7 +213,12 @@ fn authority(certificates: &Path) -> PathBuf {
     certificates.join("apiserver.crt")
 }
 
-fn write_kubeconfig(folder: &Path, address: Ipv4Addr, certificates: &Path) -> Result<()> {
+fn write_kubeconfig(
+    path: &Path,
+    address: Ipv4Addr,
+    certificates: &Path,
+    token: &str,
+) -> Result<()> {
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -211,11 +226,11 @@ fn write_kubeconfig(folder: &Path, address: Ipv4Addr, certificates: &Path) -> Re
             "server": format!("https://{address}:{API_PORT}"),
             "certificate-authority": authority(certificates),
         }}],
-        "users": [{ "name": "admin", "user": { "token": TOKEN } }],
-        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "admin" } }],
+        "users": [{ "name": "user", "user": { "token": token } }],
+        "contexts": [{ "name": "e2e", "context": { "cluster": "e2e", "user": "user" } }],
         "current-context": "e2e",
     });
-    fs::write(kubeconfig(folder), config.to_string()).context("writing the kubeconfig")
+    fs::write(path, config.to_string()).context("writing the kubeconfig")
 }
 
 async fn connect(kubeconfig: &Path) -> Result<Client> {

@@ -4,9 +4,11 @@ use std::{
     env,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::ExitStatus,
 };
 
 use anyhow::{Context, Result};
+use rustix::process::{Signal, kill_process};
 use serde_json::Value;
 use tokio::process::Command;
 
@@ -14,7 +16,8 @@ use crate::{
     child::Child,
     http,
     kafka::{PASSWORD, USER},
-    streamforge::{CANARY, NAMESPACE},
+    patience::until,
+    streamforge::{CANARY, NAMESPACE, PATIENCE},
 };
 
 /// What a healer must know to be of use.
@@ -50,10 +53,13 @@ impl Healer {
             .args(arguments)
             .env("POD_NAME", name)
             .env("TEMPER_LOG", "info");
-        Ok(Self {
-            process: Child::start(name, command, &surroundings.folder)?,
-            listen: surroundings.listen,
-        })
+        Self::run(name, command, surroundings.listen, &surroundings.folder)
+    }
+
+    /// Runs a command that is a healer and answers questions at `listen`.
+    pub fn run(name: &str, command: Command, listen: SocketAddr, folder: &Path) -> Result<Self> {
+        let process = Child::start(name, command, folder)?;
+        Ok(Self { process, listen })
     }
 
     /// Waits until it says that it is ready.
@@ -66,6 +72,30 @@ impl Healer {
     /// Kills it with SIGKILL.
     pub async fn kill(&mut self) -> Result<()> {
         self.process.kill().await
+    }
+
+    /// Tells it to end, and waits until it has.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        kill_process(self.process.id(), Signal::TERM).context("telling the healer to end")?;
+        self.end().await
+    }
+
+    /// Waits until it has ended.
+    pub async fn end(&mut self) -> Result<ExitStatus> {
+        until("the healer ends", PATIENCE, async || self.process.ended()).await
+    }
+
+    /// Waits until it has heard all that was said, and acts.
+    pub async fn become_armed(&self) -> Result<()> {
+        until("the healer acts", PATIENCE, async || {
+            Ok(self.is_armed().then_some(()))
+        })
+        .await
+    }
+
+    /// Whether it, or one of its name before it, has said that it has heard all that was said, and acts.
+    pub fn is_armed(&self) -> bool {
+        self.log().contains("this healer acts")
     }
 
     /// The body of what it answers with success at this path, such as `/metrics`.
@@ -114,7 +144,8 @@ fn command(what: &str, surroundings: &Surroundings) -> Result<Command> {
     Ok(command)
 }
 
-fn program() -> Result<PathBuf> {
+/// The program under test: what `TEMPER_HEALER_BIN` names.
+pub(crate) fn program() -> Result<PathBuf> {
     let path = env::var_os("TEMPER_HEALER_BIN")
         .context("finding the healer: set TEMPER_HEALER_BIN to it, as `make e2e` does")?;
     Path::new(&path)

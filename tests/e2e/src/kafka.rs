@@ -1,5 +1,6 @@
 //! Kafka brokers that can be killed, hung and started again.
 
+mod backlog;
 mod keys;
 mod node;
 mod telemetry;
@@ -127,6 +128,12 @@ impl Brokers {
         settings: &[(&str, &str)],
     ) -> Result<()> {
         create_topic(&self.client(), name, partitions, replicas, settings).await
+    }
+
+    /// Writes so many events of loaders at work to a topic, as fast as the brokers take them.
+    pub async fn fill(&self, topic: &str, count: u32) -> Result<()> {
+        let (client, topic) = (self.client(), topic.to_owned());
+        spawn_blocking(move || backlog::write(&client, &topic, count)).await?
     }
 
     /// What broker `i` says about the partitions of a topic, true or not.

@@ -1,8 +1,9 @@
 //! StreamForge in miniature: brokers, a cluster in which Jobs run, and workers that report.
 
 mod job;
+mod sidecar;
 
-use std::{cell::Cell, fs, path::PathBuf, time::Duration};
+use std::{cell::Cell, collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
 use futures_util::Stream;
@@ -18,7 +19,7 @@ use kube::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-pub use self::job::Worker;
+pub use self::{job::Worker, sidecar::QUEUE_MANAGER};
 use crate::{
     cluster::Cluster,
     healer::{self, Healer, Surroundings},
@@ -93,6 +94,14 @@ impl StreamForge {
             folder: dir,
             home,
         })
+    }
+
+    /// Changes the policy, of which the stories' own is the beginning. A healer that runs hears of it after some seconds.
+    pub fn govern(&self, change: impl FnOnce(&mut Value)) -> Result<()> {
+        let text = fs::read_to_string(&self.policy).context("reading the policy")?;
+        let mut policy = serde_saphyr::from_str(&text).context("reading the policy")?;
+        change(&mut policy);
+        fs::write(&self.policy, policy.to_string()).context("writing the policy")
     }
 
     /// Starts a healer of that name, with further arguments, and waits until it is ready.
@@ -187,6 +196,17 @@ impl StreamForge {
         Ok(names)
     }
 
+    /// The version of each Job, by name: it changes with everything that is done to the Job.
+    ///
+    /// Waits until the Job controller has counted the running pods of all of them, which it does of its own accord.
+    pub async fn settled_jobs(&self) -> Result<BTreeMap<String, String>> {
+        until("all pods are counted", PATIENCE, async || {
+            let jobs = self.jobs.list(&ListParams::default()).await?;
+            Ok(jobs.iter().map(settled).collect())
+        })
+        .await
+    }
+
     /// What `kubectl describe job` shows people.
     pub async fn describe(&self, job: &str) -> Result<String> {
         let namespace = format!("--namespace={NAMESPACE}");
@@ -220,6 +240,13 @@ impl StreamForge {
         people.send_bytes(0, command.to_string().as_bytes()).await?;
         Ok(())
     }
+}
+
+/// The name and version of a Job of which one pod is known to be ready.
+fn settled(job: &Job) -> Option<(String, String)> {
+    let ready = job.status.as_ref()?.ready?;
+    let version = job.metadata.resource_version.clone()?;
+    (ready == 1).then_some((job.metadata.name.clone()?, version))
 }
 
 async fn make_namespace(client: &Client) -> Result<()> {

@@ -1,11 +1,18 @@
 //! The healer among real Jobs, real brokers and workers that get stuck.
 
 mod replacing;
+mod progress;
+mod failing;
 mod alone;
+mod sidecar;
+mod modes;
 mod blindness;
+mod hanging;
 mod crashes;
 mod rivals;
 mod ruling;
+mod failover;
+mod rebuild;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;

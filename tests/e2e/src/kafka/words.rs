@@ -13,6 +13,11 @@ use rdkafka::{ClientContext, config::RDKafkaLogLevel, error::KafkaError};
 pub struct Words(Arc<Mutex<Vec<String>>>);
 
 impl Words {
+    /// Collects one more.
+    pub(super) fn note(&self, line: String) {
+        self.lines().push(line);
+    }
+
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -26,10 +31,10 @@ impl fmt::Display for Words {
 
 impl ClientContext for Words {
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.lines().push(format!("{facility}: {message}"));
+        self.note(format!("{facility}: {message}"));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.lines().push(format!("{error}: {reason}"));
+        self.note(format!("{error}: {reason}"));
     }
 }

@@ -27,6 +27,8 @@ pub enum Manner {
     Says(&'static str),
     /// It says `finished`, and its pod succeeds.
     Finishes,
+    /// It says nothing more, and its pod fails.
+    Crashes,
 }
 
 /// A pod, and whose it is.
@@ -116,7 +118,11 @@ impl Program {
             Manner::IsSilent => {}
             Manner::Stalls => self.say("loading").await,
             Manner::Says(status) => self.say_at_last(status).await,
-            Manner::Finishes => self.finish().await,
+            Manner::Finishes => {
+                self.say_at_last("finished").await;
+                self.end("Succeeded").await;
+            }
+            Manner::Crashes => self.end("Failed").await,
         }
     }
 
@@ -127,9 +133,9 @@ impl Program {
         }
     }
 
-    async fn finish(&mut self) {
-        self.say_at_last("finished").await;
-        let ends = json!({ "metadata": { "annotations": { "e2e.temper.dev/ends": "Succeeded" } } });
+    /// Lets the pod end in that phase.
+    async fn end(&self, phase: &str) {
+        let ends = json!({ "metadata": { "annotations": { "e2e.temper.dev/ends": phase } } });
         let (pods, parameters) = (&self.shared.pods, PatchParams::default());
         let ends = Patch::Merge(ends);
         let patched = pods.patch(&self.who.pod, &parameters, &ends).await;

@@ -70,7 +70,7 @@ async fn two_dead_brokers_of_three_blind_the_healer_and_it_says_so_and_decides_n
         .unwrap();
 }
 
-async fn becomes_blind(healer: &Healer) -> Result<()> {
+pub(super) async fn becomes_blind(healer: &Healer) -> Result<()> {
     until("the healer says that it is blind", PATIENCE, async || {
         healer.get("/probes/blind").await.map(Some)
     })
@@ -78,7 +78,7 @@ async fn becomes_blind(healer: &Healer) -> Result<()> {
     Ok(())
 }
 
-async fn nothing_happens(forge: &StreamForge, jobs: &[String]) -> Result<()> {
+pub(super) async fn nothing_happens(forge: &StreamForge, jobs: &[String]) -> Result<()> {
     always("the Jobs are the same", LONG, async || {
         Ok(forge.job_names().await? == jobs)
     })

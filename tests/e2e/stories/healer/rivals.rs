@@ -1,29 +1,8 @@
-//! Two healers at once.
+//! Two healers that both lead.
 
 use temper_e2e::{StreamForge, workers::Manner};
 
-use super::{at_work, healed, in_place, only, replaced};
-
-#[tokio::test]
-async fn the_second_of_two_healers_takes_over_when_the_first_one_dies() {
-    let forge = StreamForge::open().await.unwrap();
-    let mut first = forge.heal("healer-1", &[]).await.unwrap();
-    let before = at_work(&forge, "loader-producer", "aaa111").await.unwrap();
-    let after = at_work(&forge, "loader-producer", "bbb222").await.unwrap();
-    replaced(&forge, &first, &before, Manner::Says("error"))
-        .await
-        .unwrap();
-    let second = forge.heal("healer-2", &[]).await.unwrap();
-
-    first.kill().await.unwrap();
-    replaced(&forge, &second, &after, Manner::Says("error"))
-        .await
-        .unwrap();
-
-    only(&forge, [before.successor(1), after.successor(1)])
-        .await
-        .unwrap();
-}
+use super::{at_work, healed, in_place, only};
 
 #[tokio::test]
 async fn two_healers_that_both_lead_make_one_successor_for_each_worker() {
