@@ -201,14 +201,23 @@ fn missing_right(request: &Request) -> String {
     )
 }
 
-/// Where requests wait until the test lets them go on.
+/// Where requests wait until the test lets them go on, or turns them away.
 #[derive(Debug, Clone)]
 pub struct Gate(Arc<watch::Sender<Passage>>);
 
 #[derive(Debug, Default)]
 struct Passage {
     arrived: usize,
-    open: bool,
+    decided: Option<Way>,
+}
+
+/// What becomes of those who come to a gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// They go on.
+    On,
+    /// They go no further.
+    Back,
 }
 
 impl Gate {
@@ -219,7 +228,16 @@ impl Gate {
 
     /// Lets all go on that wait, and all that come.
     pub fn open(&self) {
-        self.0.send_modify(|passage| passage.open = true);
+        self.decide(Way::On);
+    }
+
+    /// Closes the connection of all that wait, and of all that come: what has not been done by then never will be.
+    pub fn turn_away(&self) {
+        self.decide(Way::Back);
+    }
+
+    fn decide(&self, way: Way) {
+        self.0.send_modify(|passage| passage.decided = Some(way));
     }
 
     /// Waits until so many requests have come.
@@ -227,9 +245,10 @@ impl Gate {
         self.until(|passage| passage.arrived >= count).await;
     }
 
-    pub(crate) async fn pass(&self) {
+    pub(crate) async fn pass(&self) -> Way {
         self.0.send_modify(|passage| passage.arrived += 1);
-        self.until(|passage| passage.open).await;
+        self.until(|passage| passage.decided.is_some()).await;
+        self.0.borrow().decided.unwrap_or(Way::On)
     }
 
     async fn until(&self, condition: impl FnMut(&Passage) -> bool) {

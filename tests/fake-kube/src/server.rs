@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use crate::{
-    fault::{Effect, Fault},
+    fault::{Effect, Fault, Way},
     request::{Request, Verb},
     status::Status,
     watch,
@@ -120,10 +120,10 @@ async fn strike(fault: Option<Fault>, request: &Request) -> Option<Result<Respon
     match fault?.effect {
         Effect::Refuse(how) => Some(Ok(refusal(&how.status(request)))),
         Effect::Cut => Some(Err(Cut)),
-        Effect::Hold(gate) => {
-            gate.pass().await;
-            None
-        }
+        Effect::Hold(gate) => match gate.pass().await {
+            Way::On => None,
+            Way::Back => Some(Err(Cut)),
+        },
     }
 }
 

@@ -192,6 +192,29 @@ async fn a_request_that_is_held_waits_and_others_do_not() {
 }
 
 #[tokio::test]
+async fn who_is_turned_away_at_a_gate_hears_nothing_and_nothing_more_is_done() {
+    for (fault, done) in [
+        (Fault::hold as fn(Gate) -> Fault, None),
+        (|gate| Fault::hold(gate).after_commit(), Some(201)),
+    ] {
+        let scene = Scene::open();
+        let gate = Gate::shut();
+        scene
+            .control
+            .order(posts(), Times::All, fault(gate.clone()));
+        let turning = async {
+            gate.reached(1).await;
+            gate.turn_away();
+        };
+        let (posted, ()) = tokio::join!(scene.post("a"), turning);
+        posted.unwrap_err();
+        assert_eq!(scene.exists("a"), done.is_some());
+        assert_eq!(scene.control.requests()[0].outcome.done, done);
+        scene.post("b").await.unwrap_err();
+    }
+}
+
+#[tokio::test]
 async fn what_a_client_asked_for_before_it_died_is_done_nevertheless() {
     let scene = Scene::open();
     let gate = Gate::shut();
