@@ -43,7 +43,7 @@ pub(crate) struct Fleet {
 /// What is out of order until that round.
 #[derive(Clone, Copy, Debug, Default)]
 struct Weather {
-    /// A broker that is down.
+    /// A broker that hangs.
     broker: Option<i32>,
     /// Pods that are to go stay.
     sticky: bool,
@@ -105,7 +105,7 @@ impl Fleet {
         self.deaths.set(self.deaths.get() + 1);
     }
 
-    /// Perhaps a broker goes down, perhaps pods take their time to end; either passes.
+    /// Perhaps a broker hangs, perhaps pods take their time to end; either passes.
     pub(crate) fn turn_bad(&self) {
         if self.weather.get().until > 0 {
             return;
@@ -115,7 +115,7 @@ impl Fleet {
         let sticky = random.u8(0..3) == 0;
         let until = self.rounds.get() + random.u64(50..250);
         if let Some(broker) = broker {
-            self.brokers.down(broker);
+            self.delay(broker, random.u64(1..3_000));
         }
         if sticky {
             self.control.hold_pods();
@@ -131,11 +131,17 @@ impl Fleet {
     fn clear_up(&self) {
         let weather = self.weather.take();
         if let Some(broker) = weather.broker {
-            self.brokers.up(broker);
+            self.delay(broker, 0);
         }
         if weather.sticky {
             self.control.let_pods_go();
         }
+    }
+
+    fn delay(&self, broker: i32, ms: u64) {
+        let delay = Duration::from_millis(ms);
+        let delayed = self.brokers.0.broker_round_trip_time(broker, delay);
+        delayed.expect("a broker that there is");
     }
 
     /// Round after round, for as long as it is polled.

@@ -202,3 +202,94 @@ impl Deeds {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use temper_fake_kube::{Control, FakeKube};
+
+    use super::*;
+    use crate::stage::NAMESPACE;
+
+    /// What worker 0, who is well, would be replaced by.
+    fn successor(control: &Control) -> Value {
+        let first = control.job(NAMESPACE, &Worker(0).job()).get().unwrap();
+        let mut job = Worker(0).manifest();
+        job["metadata"]["name"] = json!(Worker(0).successor());
+        job["metadata"]["annotations"][keys::REPLACES_UID] = first["metadata"]["uid"].clone();
+        job["metadata"]["annotations"][keys::CAUSE] = json!("error");
+        job["metadata"]["annotations"][keys::DECIDED_AT] = json!("2026-01-01T00:00:00Z");
+        job["spec"]["suspend"] = json!(true);
+        job
+    }
+
+    /// Somebody does something to the Jobs of worker 0, and that breaks this law.
+    #[track_caller]
+    fn is_broken(law: &str, mischief: impl FnOnce(&Control)) {
+        let kube = FakeKube::start().unwrap();
+        let control = kube.control();
+        create(&control, &Worker(0).manifest());
+        let diary = Diary::of(1);
+        check(&control.history(), &diary).unwrap();
+        mischief(&control);
+        let broken = check(&control.history(), &diary).unwrap_err();
+        assert!(broken.starts_with(law), "{broken}");
+    }
+
+    fn create(control: &Control, job: &Value) {
+        control.create(Resource::Jobs, NAMESPACE, job).unwrap();
+    }
+
+    #[test]
+    fn a_job_that_is_deleted_before_another_one_is_there_is_lost() {
+        is_broken("lost", |control| {
+            let options = json!({"propagationPolicy": "Foreground"});
+            let deleted = control.delete(Resource::Jobs, NAMESPACE, &Worker(0).job(), &options);
+            deleted.unwrap();
+        });
+    }
+
+    #[test]
+    fn a_successor_that_runs_beside_the_first_is_a_double() {
+        is_broken("doubled", |control| {
+            let mut job = successor(control);
+            job["spec"]["suspend"] = json!(false);
+            create(control, &job);
+        });
+    }
+
+    #[test]
+    fn pods_that_outlive_their_job_double_those_of_the_next() {
+        is_broken("doubled: there are pods", |control| {
+            control.automatic(false);
+            let mut job = Worker(0).manifest();
+            job["metadata"]["name"] = json!("loader-00000-by-hand");
+            job["spec"]["suspend"] = json!(true);
+            create(control, &job);
+            let options = json!({"propagationPolicy": "Orphan"});
+            let first = Worker(0).job();
+            control.hold_pods();
+            let deleted = control.delete(Resource::Jobs, NAMESPACE, &first, &options);
+            deleted.unwrap();
+            control.settle();
+            let run = json!({"spec": {"suspend": false}});
+            let released = control.patch(Resource::Jobs, NAMESPACE, "loader-00000-by-hand", &run);
+            released.unwrap();
+            control.settle();
+        });
+    }
+
+    #[test]
+    fn whoever_is_replaced_though_it_was_well_is_blamed() {
+        is_broken("blamed", |control| create(control, &successor(control)));
+    }
+
+    #[test]
+    fn a_successor_that_lacks_something_is_altered() {
+        is_broken("altered", |control| {
+            let mut job = successor(control);
+            job["spec"]["schedulingOfTomorrow"] = json!(null);
+            create(control, &job);
+        });
+    }
+}

@@ -35,7 +35,7 @@ use world::{Summary, World};
 const AT_A_TIME: u64 = 8;
 
 /// So many runs are among the tests.
-const RUNS: u64 = 8;
+const RUNS: u64 = 6;
 
 #[test]
 fn wherever_it_is_killed_no_worker_is_lost_doubled_or_blamed() {

@@ -128,9 +128,9 @@ impl Plan {
         let pair = (seed % (kinds * kinds) * STRIDE) % (kinds * kinds);
         let death = |number: u64| DEATHS[usize::try_from(number).unwrap()];
         let crew = match seed % 10 {
-            0..6 => Crew::Alone,
-            6..9 => Crew::Rivals,
-            _ => Crew::Heirs,
+            1 | 4 | 7 => Crew::Rivals,
+            9 => Crew::Heirs,
+            _ => Crew::Alone,
         };
         Self {
             crew,

@@ -36,8 +36,8 @@ sight: {maxGap: 2s, recoveryGrace: 1s}
 /// No run takes so long, a Lease that expires and the longest wait after a refusal among it.
 const DEADLINE: Duration = Duration::from_secs(50);
 
-/// At rest it stays as it is, at least for so many words: a deadline's worth.
-const REST: usize = 20;
+/// At rest it stays as it is, at least for so many words of everybody.
+const REST: usize = 15;
 
 /// What happened in runs.
 #[derive(Clone, Copy, Debug, Default)]
@@ -176,7 +176,7 @@ impl Story {
         Ok(())
     }
 
-    /// Some requests will fail, a watch may be interrupted, a pod evicted, a broker down.
+    /// Some requests will fail, a watch may be interrupted, a pod evicted, a broker hang.
     fn disturb(&mut self, fleet: &Fleet) {
         for _ in 0..self.random.usize(0..=3) {
             let (matcher, times, fault) = plan::fault(&mut self.random);

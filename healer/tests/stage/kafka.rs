@@ -16,8 +16,11 @@ const EVENTS: &str = "queue-events";
 const CONTROL: &str = "queue-control";
 const BROKERS: i32 = 3;
 
-/// A cluster with all topics that the healer knows. The library's mock keeps 5 MiB a partition, and does not move leaders.
-pub(crate) struct Brokers(MockCluster<'static, DefaultProducerContext>);
+/// A cluster with all topics that the healer knows.
+///
+/// The library's mock keeps 5 MiB a partition, and does not move leaders. A broker that was brought down may not come up again: if its
+/// port has been taken meanwhile, the mock aborts the process.
+pub(crate) struct Brokers(pub(crate) MockCluster<'static, DefaultProducerContext>);
 
 impl Brokers {
     pub(crate) fn start() -> Self {
@@ -37,16 +40,6 @@ impl Brokers {
 
     pub(crate) fn bootstrap(&self) -> String {
         self.0.bootstrap_servers()
-    }
-
-    /// Broker 1 to 3 answers nobody any more; -1 stands for all of them.
-    pub(crate) fn down(&self, broker: i32) {
-        self.0.broker_down(broker).expect("a broker that there is");
-    }
-
-    /// It is back, with all that it had.
-    pub(crate) fn up(&self, broker: i32) {
-        self.0.broker_up(broker).expect("a broker that there is");
     }
 
     /// Speaks to `queue-events`. `written` is told what came with each word as soon as all replicas have it.
