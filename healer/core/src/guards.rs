@@ -47,6 +47,8 @@ impl Meter {
     }
 
     /// Takes one replacement out of the limits, or says which limit stands against it.
+    ///
+    /// A minute's share is not used up at once either: no sixth of a minute has more than a sixth of it.
     pub(crate) fn take(
         &mut self,
         guards: &Guards,
@@ -66,11 +68,20 @@ impl Meter {
         {
             self.begun.pop_front();
         }
-        if self.begun.len() >= usize::try_from(guards.per_minute).unwrap_or(usize::MAX) {
+        let many = usize::try_from(guards.per_minute).unwrap_or(usize::MAX);
+        if self.began(many, MINUTE, now) || self.began(many.div_ceil(6), MINUTE / 6, now) {
             return Err(Hold::Rate);
         }
         self.begun.push_back(now);
         Ok(())
+    }
+
+    /// Whether so many have begun within the span until now.
+    fn began(&self, many: usize, span: Duration, now: Moment) -> bool {
+        let first = many
+            .checked_sub(1)
+            .and_then(|skipped| self.begun.iter().nth_back(skipped));
+        first.is_some_and(|at| now.since(*at) < span)
     }
 }
 
@@ -119,13 +130,15 @@ mod tests {
             }
         }
         assert_eq!(begun.len(), 120, "ten minutes of twelve");
-        let in_a_minute = |first: &Moment| {
-            begun
-                .iter()
-                .filter(|at| at >= &first && at.since(*first).as_secs() < 60)
-                .count()
+        let most_within = |span: Duration| {
+            let after = |first: &Moment| {
+                let within = |at: &&Moment| *at >= first && at.since(*first) < span;
+                begun.iter().filter(within).count()
+            };
+            begun.iter().map(after).max()
         };
-        assert_eq!(begun.iter().map(in_a_minute).max(), Some(12));
+        assert_eq!(most_within(MINUTE), Some(12));
+        assert_eq!(most_within(MINUTE / 6), Some(2));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub mod keys {
     pub const HEALS: &str = "healer.temper.dev/heals";
     /// Annotation of a Job that was to be replaced and is not: the uid of the successor that was meant for it.
     pub const REPRIEVED: &str = "healer.temper.dev/reprieved-from";
+    /// Annotation of the same Job: when that was, RFC 3339. Nothing that was decided before then is begun anew.
+    pub const REPRIEVED_AT: &str = "healer.temper.dev/reprieved-at";
     /// Annotation that people set: `true`, and this Job is left alone.
     pub const IGNORE: &str = "healer.temper.dev/ignore";
     /// Annotation that people set: the telemetry id, where the environment does not show it.

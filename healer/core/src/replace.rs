@@ -285,7 +285,9 @@ async fn try_pass<C: Cluster>(
             Passed::Deleted
         }
         Step::Reprieve { version, successor } => {
-            let note = json!({"metadata": {"annotations": {job::keys::REPRIEVED: successor}}});
+            let note =
+                json!({job::keys::REPRIEVED: successor, job::keys::REPRIEVED_AT: now.to_string()});
+            let note = json!({"metadata": {"annotations": note}});
             cluster.patch(&replacement.old_name, &version, note).await?;
             Passed::Reprieved
         }
@@ -344,6 +346,10 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
     };
     if has_restarted(replacement, job) {
         return Step::End(End::Vetoed(Veto::Restarted));
+    }
+    // A successor was there, and another healer has withdrawn it.
+    if reprieved_at(job).is_some_and(|at| at >= replacement.decided) {
+        return Step::End(End::Vetoed(Veto::Recovered));
     }
     if let Some(refusal) = refused(replacement, job, &seen.pods) {
         return Step::End(End::Refused(refusal));
@@ -486,6 +492,11 @@ impl<'a> Successor<'a> {
 /// Somebody has seen to it that this successor does not replace the Job.
 fn is_reprieved(job: &Value, successor: &Value) -> bool {
     annotation(job, job::keys::REPRIEVED) == Some(uid(successor))
+}
+
+/// When somebody last saw to it that the Job is not replaced.
+fn reprieved_at(job: &Value) -> Option<Moment> {
+    annotation(job, job::keys::REPRIEVED_AT).and_then(job::timestamp)
 }
 
 /// A pod has failed since it was decided to replace a silent one. After an error that is no news.

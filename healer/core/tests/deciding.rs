@@ -250,6 +250,27 @@ fn a_verdict_on_silence_falls_with_the_pod_that_was_silent_and_one_on_an_error_d
     }
 }
 
+#[test]
+fn what_was_decided_before_a_reprieve_is_not_begun_anew() {
+    let after = |seconds| Moment::default().plus(Duration::from_secs(seconds));
+    let replacement = Replacement {
+        decided: after(10),
+        ..replacement(Cause::Error)
+    };
+    let next = |reprieved: Moment| {
+        let annotations = json!({"healer.temper.dev/reprieved-at": reprieved.to_string()});
+        let old = json!({"metadata": {"name": "a", "uid": "u", "annotations": annotations}, "spec": {"template": {}}});
+        let old = Some(old);
+        let seen = Seen {
+            old,
+            ..Seen::default()
+        };
+        replace::next(&replacement, &seen, None, after(20))
+    };
+    assert_eq!(next(after(15)), Step::End(End::Vetoed(Veto::Recovered)));
+    assert!(matches!(next(after(5)), Step::Create(_)));
+}
+
 /// Of a Job of which two pods had failed.
 fn replacement(cause: Cause) -> Replacement {
     let (queue, producer) = ("q".into(), "loader-a__1".into());

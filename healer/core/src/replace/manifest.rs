@@ -16,8 +16,9 @@ const OF_ONE_JOB: [&str; 4] = [
 ];
 
 /// Annotations about the old object.
-const ABOUT_THE_OLD: [&str; 3] = [
+const ABOUT_THE_OLD: [&str; 4] = [
     keys::REPRIEVED,
+    keys::REPRIEVED_AT,
     "kubectl.kubernetes.io/last-applied-configuration",
     "batch.kubernetes.io/job-tracking",
 ];
