@@ -4,7 +4,8 @@
 //! them at once, an API server that fails before and after it did what was asked, watches that fall behind, evictions, and people who stop,
 //! delete and replace Jobs by hand. The healers in it are the real core and the real protocol; only time and the world are made up.
 //!
-//! `TEMPER_SIM_RUNS=1000000 cargo test --release -p temper-healer-core --test simulation -- --nocapture` runs it at length.
+//! `TEMPER_SIM_RUNS=1000000 cargo test --release -p temper-healer-core --test simulation -- --nocapture` runs it at length, `TEMPER_SIM_SEED` from
+//! another seed on; a seed alone tells what happens in that run.
 #![expect(
     clippy::unwrap_used,
     clippy::unwrap_in_result,
@@ -37,27 +38,29 @@ fn run(first: u64, runs: u64, mutation: Mutation) -> Result<Summary, String> {
     Ok(all)
 }
 
-fn runs() -> u64 {
-    std::env::var("TEMPER_SIM_RUNS").map_or(2_000, |runs| {
-        runs.parse().expect("TEMPER_SIM_RUNS is a number")
-    })
-}
-
 /// One run that is named by its seed tells what happens in it.
 fn tells() -> bool {
-    static TELLS: LazyLock<bool> = LazyLock::new(|| seed().is_some());
+    static TELLS: LazyLock<bool> = LazyLock::new(|| {
+        number("TEMPER_SIM_SEED").is_some() && number("TEMPER_SIM_RUNS").is_none()
+    });
     *TELLS
 }
 
-fn seed() -> Option<u64> {
-    std::env::var("TEMPER_SIM_SEED")
-        .ok()
-        .map(|seed| seed.parse().expect("TEMPER_SIM_SEED is a number"))
+/// The first seed, and how many.
+fn seeds() -> (u64, u64) {
+    let (seed, runs) = (number("TEMPER_SIM_SEED"), number("TEMPER_SIM_RUNS"));
+    let usual = if seed.is_some() { 1 } else { 2_000 };
+    (seed.unwrap_or(0), runs.unwrap_or(usual))
+}
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().expect("a seed and the runs are numbers"))
 }
 
 #[test]
 fn no_worker_is_lost_doubled_or_blamed_for_our_blindness() {
-    let (first, runs) = seed().map_or_else(|| (0, runs()), |seed| (seed, 1));
+    let (first, runs) = seeds();
     let summary = run(first, runs, Mutation::None).unwrap_or_else(|law| panic!("{law}"));
     println!("{runs} runs: {summary:?}");
     if runs >= 800 {
