@@ -1,14 +1,19 @@
 //! Decisions as Kubernetes Events, so that `kubectl describe job` tells why a Job was replaced, and `kubectl describe healingpolicy` who goes by it.
 
-use k8s_openapi::api::core::v1::ObjectReference;
+mod succession;
+
+use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event as Record};
 use kube::{
-    Client,
+    Api, Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-use temper_healer_core::{Decision, Verdict, policy::PolicyError};
+use temper_healer_core::{Decision, Verdict, decision::Evidence, policy::PolicyError};
 use tokio::runtime::Handle;
 
 use crate::cluster::HealingPolicy;
+
+/// By whom Events are.
+const CONTROLLER: &str = "temper-healer";
 
 /// An Event's note has at most so many bytes.
 const NOTE_BYTES: usize = 1000;
@@ -17,7 +22,9 @@ const NOTE_BYTES: usize = 1000;
 #[derive(Clone)]
 pub struct Chronicle {
     recorder: Recorder,
+    events: Api<Record>,
     namespace: String,
+    identity: String,
     runtime: Handle,
 }
 
@@ -25,12 +32,14 @@ impl Chronicle {
     /// Events in `namespace`, in the name of this replica, written by tasks of `runtime`.
     pub fn new(client: Client, namespace: &str, identity: &str, runtime: Handle) -> Self {
         let reporter = Reporter {
-            controller: "temper-healer".to_owned(),
+            controller: CONTROLLER.to_owned(),
             instance: Some(identity.to_owned()),
         };
         Self {
+            events: Api::namespaced(client.clone(), namespace),
             recorder: Recorder::new(client, reporter),
             namespace: namespace.to_owned(),
+            identity: identity.to_owned(),
             runtime,
         }
     }
@@ -102,10 +111,28 @@ fn event(decision: &Decision, dry_run: bool) -> Event {
     Event {
         type_,
         reason: reason.to_owned(),
-        note: Some(cut(format!("{}: {}", decision.producer, decision.why))),
+        note: Some(cut(format!(
+            "{}: {}; {}",
+            decision.producer,
+            decision.why,
+            spoken(&decision.evidence)
+        ))),
         action: "Replace".to_owned(),
         secondary: None,
     }
+}
+
+/// What a decision rests on, in words.
+fn spoken(evidence: &Evidence) -> String {
+    let Some(heard_at) = evidence.heard_at else {
+        return "never heard by this healer".to_owned();
+    };
+    let record = evidence.last_record;
+    let record = record.map(|place| format!(", record {}@{}", place.partition, place.offset));
+    let records = evidence.records_written;
+    let records = records.map(|count| format!(", {count} records written"));
+    let more: String = record.into_iter().chain(records).collect();
+    format!("last heard at {heard_at}{more}")
 }
 
 fn of_policy(reason: &str, type_: EventType, note: String) -> Event {

@@ -124,6 +124,13 @@ impl Incidents {
         Some(last.opened_at)
     }
 
+    /// What the last decision about a worker's open incident rests on.
+    pub fn evidence(&self, name: &Name) -> Option<Evidence> {
+        let id = *self.open.get(name)?;
+        let incident = self.all.get(self.index(id)?)?;
+        Some(incident.evidence)
+    }
+
     /// All that are remembered, the newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = &Incident> {
         self.all.iter().rev()
@@ -174,9 +181,13 @@ impl Incidents {
 
     fn of(&mut self, name: &Name) -> Option<&mut Incident> {
         let id = *self.open.get(name)?;
-        let first = self.all.front()?.id;
-        let index = usize::try_from(id.checked_sub(first)?).ok()?;
+        let index = self.index(id)?;
         self.all.get_mut(index)
+    }
+
+    fn index(&self, id: u64) -> Option<usize> {
+        let first = self.all.front()?.id;
+        usize::try_from(id.checked_sub(first)?).ok()
     }
 }
 

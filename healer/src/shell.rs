@@ -234,15 +234,25 @@ impl<C: Fn() -> Moment> Shell<C> {
     fn begin_pass(&self, worker: WorkerId, replacement: Replacement, veto: Option<Veto>) {
         let reads_nodes = matches!(replacement.fencing, Fencing::BestEffort(_));
         let jobs = self.parts.jobs.clone().that_reads_nodes(reads_nodes);
-        let outbox = self.parts.outbox.clone();
+        let (outbox, chronicle) = (self.parts.outbox.clone(), self.parts.chronicle.clone());
+        let name = &replacement.worker;
+        let board = &self.parts.board;
+        let evidence = board.read(|notes| notes.incidents.evidence(name));
         let (now, dry_run) = ((self.clock)(), self.parts.dry_run);
         self.parts.runtime.spawn(async move {
             let passed = replace::pass(&jobs, &replacement, veto, now).await;
             let passed = if dry_run { unchanged(passed) } else { passed };
             // Nobody listens any more when the healer ends; another one goes on.
             outbox
-                .send(Message::Passed(worker, replacement.worker, passed))
+                .send(Message::Passed(
+                    worker,
+                    replacement.worker.clone(),
+                    passed.clone(),
+                ))
                 .ok();
+            chronicle
+                .passed(&jobs, &replacement, &passed, evidence)
+                .await;
         });
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, future::Future, time::Duration};
 
-use k8s_openapi::api::{batch::v1::Job, core::v1::Node};
+use k8s_openapi::api::{batch::v1::Job as TypedJob, core::v1::Node};
 use kube::{
     Api, Client, Resource,
     api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
@@ -10,8 +10,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 use temper_healer_core::{
-    Moment, job,
-    replace::{Cluster, Phase, Pod, Trouble},
+    Job, Moment, job,
+    replace::{Cluster, Phase, Pod, Replacement, Trouble},
 };
 
 use super::CALL_TIMEOUT;
@@ -43,7 +43,7 @@ impl fmt::Debug for Jobs {
 impl Jobs {
     /// The Jobs of `namespace`.
     pub fn new(client: Client, namespace: &str) -> Self {
-        let jobs = Job::url_path(&(), Some(namespace));
+        let jobs = TypedJob::url_path(&(), Some(namespace));
         let pods = k8s_openapi::api::core::v1::Pod::url_path(&(), Some(namespace));
         Self {
             nodes: Api::all(client.clone()),
@@ -67,6 +67,14 @@ impl Jobs {
     pub const fn that_changes_nothing(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self
+    }
+
+    /// The uid of the Job that takes the old one's place, if it is there and can be read.
+    pub async fn uid_of_successor(&self, replacement: &Replacement) -> Option<String> {
+        let found = self.job(&replacement.successor_name()).await.ok()??;
+        let (_, job) = Job::read(&found).ok()?;
+        let is_it = job.replaces()?.uid == replacement.old_uid;
+        is_it.then(|| job.uid.to_string())
     }
 
     async fn ask(

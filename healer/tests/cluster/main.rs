@@ -4,6 +4,7 @@
 mod election;
 mod replacing;
 mod ruling;
+mod telling;
 mod watching;
 
 use std::time::Duration;

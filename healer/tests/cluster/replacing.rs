@@ -13,7 +13,7 @@ use temper_healer_core::{
 use super::{NAMESPACE, Scene};
 
 /// What a healer decides about a Job.
-fn decided(old: &Value) -> Replacement {
+pub(crate) fn decided(old: &Value) -> Replacement {
     let (worker, job) = Job::read(old).unwrap();
     Replacement {
         worker,
@@ -31,7 +31,7 @@ fn decided(old: &Value) -> Replacement {
     }
 }
 
-fn now() -> Moment {
+pub(crate) fn now() -> Moment {
     timestamp("2026-01-01T00:00:00Z").unwrap()
 }
 

@@ -1,7 +1,12 @@
 //! A worker in trouble is replaced by a copy, which says what it replaces and why.
 
 use serde_json::{Value, json};
-use temper_e2e::{StreamForge, streamforge::Worker, workers::Manner};
+use temper_e2e::{
+    StreamForge,
+    patience::until,
+    streamforge::{PATIENCE, Worker},
+    workers::Manner,
+};
 
 use super::{annotation, at_work, healed, in_place, only, replaced};
 
@@ -39,6 +44,33 @@ async fn a_silent_loader_is_replaced_by_a_copy_that_says_why() {
         told.contains("WorkerReplaced") && told.contains(why),
         "{told}"
     );
+    for (job, words) in [
+        (
+            &successor,
+            [
+                "takes the place of Job",
+                silent.job.as_str(),
+                why,
+                "last heard at",
+            ],
+        ),
+        (
+            &silent.job,
+            [
+                "SuccessorCreated",
+                successor.as_str(),
+                "takes its place",
+                why,
+            ],
+        ),
+    ] {
+        until(&format!("{job} tells of the other"), PATIENCE, async || {
+            let told = forge.events_of(job).await?;
+            Ok(words.iter().all(|word| told.contains(word)).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
 }
 
 #[tokio::test]
