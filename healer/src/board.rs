@@ -54,6 +54,21 @@ pub struct Standing {
 }
 
 impl Board {
+    /// Of a healer that has seen nothing yet.
+    pub fn before_anything(now: Moment, identity: &str, dry_run: bool) -> Self {
+        let standing = Standing {
+            identity: identity.to_owned(),
+            blind: true,
+            dry_run,
+            ..Standing::default()
+        };
+        Self(Arc::new(Mutex::new(Notes {
+            as_of: now,
+            standing,
+            ..Notes::default()
+        })))
+    }
+
     /// Writes on it.
     pub fn write<T>(&self, change: impl FnOnce(&mut Notes) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))

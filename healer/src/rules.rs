@@ -45,9 +45,15 @@ impl Source {
 
 /// The policy in a file.
 pub fn read(file: &Path) -> anyhow::Result<Policy> {
+    load(file).map(|(_, policy)| policy)
+}
+
+/// A file as it is, and as it is understood.
+fn load(file: &Path) -> anyhow::Result<(String, Policy)> {
     let text = std::fs::read_to_string(file)
         .with_context(|| format!("reading the policy {}", file.display()))?;
-    Policy::parse(&text).with_context(|| file.display().to_string())
+    let policy = Policy::parse(&text).with_context(|| file.display().to_string())?;
+    Ok((text, policy))
 }
 
 /// Whom it concerns which policy holds.
@@ -76,14 +82,19 @@ enum Origin {
 }
 
 impl Rules {
-    /// Those of `source`; a `HealingPolicy` is looked for in the client's `namespace`.
-    pub fn of(source: &Source, client: kube::Client, namespace: &str, audience: Audience) -> Self {
+    /// Those of `source`. A file must be there and make sense; a `HealingPolicy` is looked for in `namespace`, and waited for.
+    pub fn of(
+        source: &Source,
+        client: kube::Client,
+        namespace: &str,
+        audience: Audience,
+    ) -> anyhow::Result<Self> {
         let origin = match source {
             Source::BuiltIn => Origin::BuiltIn { told: false },
-            Source::File(path) => Origin::File(File::at(path.clone())),
+            Source::File(path) => Origin::File(File::open(path)?),
             Source::Resource(name) => Origin::Resource(Resource::named(client, namespace, name)),
         };
-        Self { origin, audience }
+        Ok(Self { origin, audience })
     }
 
     /// The policy; after that, each that takes its place. It waits for it, and if there is none, for ever.

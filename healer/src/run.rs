@@ -53,7 +53,8 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     tracing::info!(namespace, listen = %settings.listen, identity = settings.identity, dry_run = settings.dry_run, "started");
 
     let (stop, stopped) = watch::channel(false);
-    let (ready, board) = (http::Readiness::of(NEEDS), Board::default());
+    let ready = http::Readiness::of(NEEDS);
+    let board = Board::before_anything(clock(), &settings.identity, settings.dry_run);
     let mut metrics = Metrics::new("temper-healer", env!("CARGO_PKG_VERSION"));
     let meters = Meters::declare(&mut metrics);
     let ops = http::Ops {
@@ -75,7 +76,7 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
         board: board.clone(),
         chronicle: chronicle.clone(),
     };
-    let mut rules = Rules::of(&settings.rules, client.clone(), &namespace, audience);
+    let mut rules = Rules::of(&settings.rules, client.clone(), &namespace, audience)?;
     let mut signal = pin!(signal());
     // Without a policy it does not ask for the Lease either: another healer may have one.
     let policy = tokio::select! {

@@ -1,6 +1,6 @@
 //! A `HealingPolicy` is taken when it makes sense, and until then, and after it, the one before holds.
 
-use std::pin::pin;
+use std::{pin::pin, time::Duration};
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -38,7 +38,7 @@ impl Ruled {
             chronicle: Chronicle::new(client.clone(), NAMESPACE, "healer-1", runtime),
         };
         let source = Source::Resource(NAME.to_owned());
-        let rules = Rules::of(&source, client, NAMESPACE, audience);
+        let rules = Rules::of(&source, client, NAMESPACE, audience).unwrap();
         Self {
             scene,
             rules,
@@ -245,4 +245,39 @@ async fn a_check_finds_the_one_of_that_name() {
     assert_eq!(made["metadata"]["uid"], found.uid);
     assert_eq!(found.policy, Ok(policy("loader-*")));
     assert_eq!(find("by-day").await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_holds_as_it_was_when_it_makes_no_sense_any_more() {
+    let scene = Scene::open();
+    let (folder, board) = (tempfile::tempdir().unwrap(), Board::default());
+    let file = folder.path().join("policy.yaml");
+    let source = Source::File(file.clone());
+    let open = || {
+        let (client, runtime) = (scene.client.clone(), Handle::current());
+        let audience = Audience {
+            ready: Readiness::of([NEED]),
+            board: board.clone(),
+            chronicle: Chronicle::new(client.clone(), NAMESPACE, "healer-1", runtime),
+        };
+        Rules::of(&source, client, NAMESPACE, audience)
+    };
+    assert!(open().is_err(), "there is no file");
+    std::fs::write(&file, spec("loader-*").to_string()).unwrap();
+    let mut rules = open().unwrap();
+    assert_eq!(rules.next().await, policy("loader-*"));
+
+    std::fs::write(&file, "pause: true").unwrap();
+    tokio::select! {
+        policy = rules.next() => panic!("{policy:?} holds"),
+        () = in_time_to_come(&board, "policy.yaml as it was, although now ") => {}
+    }
+    std::fs::write(&file, spec("arango-*").to_string()).unwrap();
+    assert_eq!(rules.next().await, policy("arango-*"));
+}
+
+async fn in_time_to_come(board: &Board, what: &str) {
+    while !board.read(|notes| notes.rules.contains(what)) {
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
 }

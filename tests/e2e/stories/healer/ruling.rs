@@ -36,6 +36,7 @@ async fn a_healing_policy_holds_from_when_it_is_there_to_its_next_change() {
         .unwrap();
     let unready = format!("{:#}", healer.get("/readyz").await.unwrap_err());
     assert!(unready.contains("policy: HealingPolicy"), "{unready}");
+    healer.get("/probes/steady").await.unwrap_err();
     nobody_heals(&forge).await.unwrap();
 
     write(&forge, &json!({})).await.unwrap();
