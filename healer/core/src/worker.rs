@@ -41,7 +41,7 @@ impl Worker {
 
     /// Its Job was replaced a moment ago, and the watch has not told of the successor yet.
     pub(crate) fn awaits_news(&self) -> bool {
-        self.replaced.is_some() && self.replaced == self.seat
+        self.replaced.is_some() && (self.seat.is_none() || self.seat == self.replaced)
     }
 }
 

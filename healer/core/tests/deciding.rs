@@ -302,6 +302,37 @@ fn what_is_heard_late_of_a_job_that_failed_for_good_does_not_bring_it_back() {
 }
 
 #[test]
+fn who_was_left_alone_for_want_of_a_job_is_looked_after_when_he_has_one() {
+    for failed in [true, false] {
+        let mut bench = Bench::new();
+        bench.says("loader-a__1", "started");
+        bench.says("loader-a__1", "error");
+        bench.wait(1);
+        assert_eq!(bench.decided(), [(Verdict::Observe, Cause::Error)]);
+        bench.job("loader-a__1", |job| {
+            if failed {
+                fail(job);
+            }
+        });
+        bench.wait(19);
+        let cause = if failed { Cause::Error } else { Cause::Silent };
+        let decided: &[_] = if failed {
+            &[(Verdict::Heal, cause)]
+        } else {
+            &[]
+        };
+        assert_eq!(bench.decided(), decided);
+        bench.wait(3);
+        let decided: &[_] = if failed {
+            &[]
+        } else {
+            &[(Verdict::Heal, cause)]
+        };
+        assert_eq!(bench.decided(), decided);
+    }
+}
+
+#[test]
 fn whoever_said_that_he_is_done_is_done_however_his_job_ended() {
     let mut bench = Bench::new();
     bench.job("loader-a__1", |_| {});

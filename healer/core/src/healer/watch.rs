@@ -51,10 +51,15 @@ impl Healer {
             return;
         };
         self.workers.disown(uid);
-        if let Some(worker) = self.workers.get_mut(id)
-            && worker.seat != Some(Mark::of_uid(uid))
-        {
-            worker.said.shared_until = now.plus(LAST_WORDS);
+        let gone = Some(Mark::of_uid(uid));
+        if let Some(worker) = self.workers.get_mut(id) {
+            if worker.seat != gone {
+                worker.said.shared_until = now.plus(LAST_WORDS);
+            }
+            // A successor that was never seen to run is waited for no longer.
+            if worker.awaits_news() && worker.replaced != gone && worker.jobs.is_empty() {
+                worker.seat = gone;
+            }
         }
         self.seat_changed(id, now);
         self.react(id, now, out);
@@ -80,6 +85,7 @@ impl Healer {
             // Bad news from before we knew of the Job may be another one's.
             None => {
                 worker.said.shared_until = now;
+                self.meet_again(id);
                 return;
             }
             Some(_) => {}
@@ -96,6 +102,20 @@ impl Healer {
         if !matches!(worker.course, Course::Healing(_) | Course::Healed) {
             self.set_course(id, Course::Well);
         }
+    }
+
+    /// One that was left alone because no Job of its was known has one: it is taken to be at work until it says otherwise.
+    fn meet_again(&mut self, id: WorkerId) {
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        if !matches!(worker.course, Course::LeftAlone(_)) {
+            return;
+        }
+        if matches!(worker.said.phase, Phase::Failed | Phase::Interrupted) {
+            worker.said.phase = Phase::Working;
+        }
+        self.set_course(id, Course::Well);
     }
 
     /// What follows from a worker's Jobs.
