@@ -333,6 +333,23 @@ fn who_was_left_alone_for_want_of_a_job_is_looked_after_when_he_has_one() {
 }
 
 #[test]
+fn who_was_left_alone_while_suspended_is_looked_after_when_he_is_resumed() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.wait(1);
+    bench.says("loader-a__1", "started");
+    bench.job("loader-a__1", |job| job["spec"]["suspend"] = json!(true));
+    bench.says("loader-a__1", "error");
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Observe, Cause::Error)]);
+    bench.job("loader-a__1", |_| {});
+    bench.wait(19);
+    assert_eq!(bench.decided(), []);
+    bench.wait(3);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
+}
+
+#[test]
 fn whoever_said_that_he_is_done_is_done_however_his_job_ended() {
     let mut bench = Bench::new();
     bench.job("loader-a__1", |_| {});

@@ -31,8 +31,10 @@ impl Healer {
             if begun.is_some() && worker.said.phase != Phase::Finished {
                 (worker.said.heard, worker.said.progressed) = (now, now);
             }
-            if begun == Some(Begun::Pod) {
-                self.restarted(id, now, out);
+            match begun {
+                None => {}
+                Some(Begun::Job) => self.meet_again(id),
+                Some(Begun::Pod) => self.restarted(id, now, out),
             }
         }
         self.seat_changed(id, now);
@@ -43,6 +45,7 @@ impl Healer {
     fn restarted(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
         let rests_on_silence = |cause| cause != Cause::Error;
         self.clear(id, false, rests_on_silence, now, out);
+        self.meet_again(id);
     }
 
     /// A Job is there no more.
@@ -104,7 +107,7 @@ impl Healer {
         }
     }
 
-    /// One that was left alone because no Job of its was known has one: it is taken to be at work until it says otherwise.
+    /// One that was left alone as it was begins anew: it is taken to be at work until it says otherwise.
     fn meet_again(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
