@@ -20,6 +20,10 @@ use super::{
 /// How many kibibytes may wait to be handed over: it bounds the memory, whatever the backlog.
 const QUEUED_KIB: u32 = 32 << 10;
 
+/// How long a partition is not fetched from when so much waits. What waits is handed over in a tenth of a second, and with the library's
+/// own second a backlog would be read in bursts with nothing in between: 140 000 records a second instead of 400 000.
+const FETCH_BACKOFF_MS: u32 = 10;
+
 /// What one answer to a fetch may hold, unless a single batch is larger.
 const FETCH_BYTES: u32 = 32 << 20;
 
@@ -39,6 +43,7 @@ pub(crate) fn reader(settings: &Settings, wire: &Arc<Wire>) -> KafkaResult<BaseC
         .set("allow.auto.create.topics", "false")
         .set("fetch.wait.max.ms", "50")
         .set("fetch.error.backoff.ms", "100")
+        .set("fetch.queue.backoff.ms", FETCH_BACKOFF_MS.to_string())
         .set("fetch.max.bytes", FETCH_BYTES.to_string())
         .set(
             "receive.message.max.bytes",
