@@ -16,6 +16,7 @@ const POLICY: &str = "
 kinds:
   - {workers: loader-*, startDeadline: 30s, silentDeadline: 20s}
   - {workers: slow-*, heal: [error], errorGrace: 10s, silentDeadline: 1m}
+  - {workers: arango-*, silentDeadline: 20s, upstream: loader-*}
 guards: {maxUnhealthy: 100%}
 ";
 
@@ -391,4 +392,38 @@ fn why_a_worker_stays_after_all_is_told_before_its_trouble_ends() {
     };
     assert_eq!(decision.decision, Verdict::Observe);
     assert!(decision.why.ends_with("says so"), "{}", decision.why);
+}
+
+#[test]
+fn who_waited_for_others_has_all_of_his_time_when_they_are_back() {
+    let mut bench = Bench::new();
+    for producer in ["loader-a__1", "arango-a__1"] {
+        bench.job(producer, |_| {});
+        bench.wait(1);
+        bench.says(producer, "started");
+    }
+    bench.says("loader-a__1", "finished");
+    bench.wait(15);
+    bench.says("loader-a__1", "started");
+    bench.wait(15);
+    bench.says("loader-a__1", "loading");
+    assert_eq!(bench.decided(), []);
+    bench.wait(7);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
+}
+
+#[test]
+fn who_waits_for_others_is_not_given_time_by_each_of_them() {
+    let mut bench = Bench::new();
+    for producer in ["loader-a__1", "loader-b__1", "arango-a__1"] {
+        bench.job(producer, |_| {});
+        bench.wait(1);
+        bench.says(producer, "started");
+    }
+    bench.wait(10);
+    bench.says("loader-a__1", "loading");
+    bench.says("loader-b__1", "finished");
+    bench.says("loader-b__1", "started");
+    bench.wait(12);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
 }

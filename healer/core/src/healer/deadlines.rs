@@ -4,7 +4,8 @@ use super::{Action, Healer, Role, spell};
 use crate::{
     Moment,
     job::{Job, Notes},
-    policy::{Cause, Kind, Span},
+    policy::{Cause, Glob, Kind, Span},
+    telemetry::target,
     worker::{Course, Phase, Worker},
     workers::WorkerId,
 };
@@ -93,16 +94,38 @@ impl Healer {
     /// It waits for others of its queue, none of which is at work.
     fn has_nothing_to_do(&self, worker: &Worker, cause: Cause) -> bool {
         let waits = matches!(cause, Cause::Silent | Cause::Stalled);
-        let upstream = self.kind(worker).and_then(|kind| kind.upstream.as_ref());
-        let (true, Some(upstream)) = (waits, upstream) else {
+        let Some(upstream) = self.upstream(worker).filter(|_| waits) else {
             return false;
         };
-        let works = |other: &Worker| {
-            other.said.phase == Phase::Working
-                && matches!(other.course, Course::Well)
-                && upstream.fits(crate::telemetry::target(&other.name.producer))
+        let mut others = self.workers.of_queue(&worker.name.queue);
+        !others.any(|other| is_up(other) && is_one(other, upstream))
+    }
+
+    /// If this worker is at work again, those who waited for it and nobody else have all of their time from now on.
+    pub(super) fn wake_those_who_waited(&mut self, id: WorkerId, now: Moment) {
+        let Some(worker) = self.workers.get(id).filter(|worker| is_up(worker)) else {
+            return;
         };
-        !self.workers.of_queue(&worker.name.queue).any(works)
+        let others = || self.workers.of_queue(&worker.name.queue);
+        let waited = |other: &&Worker| {
+            let listened_for = matches!(other.said.phase, Phase::Working | Phase::Unheard);
+            let upstream = self.upstream(other).filter(|_| listened_for);
+            let up = |third: &Worker, upstream| is_up(third) && is_one(third, upstream);
+            upstream.is_some_and(|upstream| {
+                is_one(worker, upstream)
+                    && !others().any(|third| third.name != worker.name && up(third, upstream))
+            })
+        };
+        let names: Vec<_> = others().filter(waited).map(|it| it.name.clone()).collect();
+        for name in names {
+            if let Some(id) = self.workers.find(&name.queue, &name.producer) {
+                self.listen_anew(id, now);
+            }
+        }
+    }
+
+    fn upstream(&self, worker: &Worker) -> Option<&Glob> {
+        self.kind(worker)?.upstream.as_ref()
     }
 
     /// Nothing that it said since its last word, or its beginning, can have been lost.
@@ -179,6 +202,15 @@ impl Healer {
             }
         }
     }
+}
+
+/// It is at work, and nothing stands against it.
+pub(super) const fn is_up(worker: &Worker) -> bool {
+    matches!(worker.said.phase, Phase::Working) && matches!(worker.course, Course::Well)
+}
+
+fn is_one(worker: &Worker, of: &Glob) -> bool {
+    of.fits(target(&worker.name.producer))
 }
 
 /// The deadlines of a kind, with those that people set on the Job.

@@ -1,6 +1,6 @@
 //! What workers say, and what people demand.
 
-use super::{Action, Healer, Outcome, Role};
+use super::{Action, Healer, Outcome, Role, deadlines::is_up};
 use crate::{
     Fingerprint, Moment,
     decision::Verdict,
@@ -51,7 +51,7 @@ impl Healer {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
-        let before = worker.said.phase;
+        let (before, was_up) = (worker.said.phase, is_up(worker));
         let meaning = understand(&mut worker.said, report, &circumstances);
         if meaning == Meaning::Nothing {
             self.tally.stale += u64::from(!matches!(report.status, Status::Pong | Status::OfQueue));
@@ -70,6 +70,9 @@ impl Healer {
             self.schedule(id);
         }
         self.follow_up(id, meaning, report, now, out);
+        if !was_up {
+            self.wake_those_who_waited(id, now);
+        }
     }
 
     fn known_or_new(&mut self, report: &Report<'_>, now: Moment) -> WorkerId {

@@ -257,6 +257,7 @@ impl Healer {
             }
             End::Gone | End::Vetoed(Veto::Stopped) | End::Refused(_) | End::NameTaken => {}
         }
+        self.wake_those_who_waited(id, now);
         self.react(id, now, out);
     }
 
