@@ -8,12 +8,12 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 use tokio::process::{self, Command};
 
 /// A running program in a process group of its own, its output in a log file, its input open and silent.
 ///
-/// When it is dropped, the whole group is killed; if that happens because a test failed, the end of the log is shown.
+/// When it is dropped, the whole group is killed, and it has ended then; if that happens because a test failed, the end of the log is shown.
 #[derive(Debug)]
 pub struct Child {
     name: String,
@@ -100,8 +100,11 @@ impl Child {
 impl Drop for Child {
     fn drop(&mut self) {
         if self.process.id().is_some() {
-            // An error says that the group is gone already, which is what was wanted.
+            // Errors say that it is gone already, which is what was wanted.
             kill_process_group(self.group, Signal::KILL).ok();
+            // Who has its address next must find its ports free. What is left of it is for the runtime to reap.
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            waitid(WaitId::Pid(self.group), ended).ok();
         }
         if thread::panicking() {
             show(&self.end_of_log());
