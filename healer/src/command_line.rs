@@ -31,7 +31,8 @@ temper-healer: replaces stuck and failed worker Jobs, and none that is only unhe
       --lease NAME      of several healers the holder of this Lease acts (temper-healer)
       --queue ID        looks at this queue's workers only: for a sidecar
       --dry-run         says what it would do, and changes nothing
-      --once            ends when it has listened long enough for whoever is silent, and nothing is under way: for cron
+      --once            ends when it has listened long enough for whoever is stuck (or --for so long), and nothing is under way: for cron.
+                        Exit status 1 if it could not act, because it heard too little or another healer leads
   temper-healer check [the options of run]
       asks the live cluster whether it would work: the policy, rights, what Jobs look like, topics. Exit status 1 if something would not
   temper-healer replay --events FILE [--policy FILE] [--max-gap 60s]

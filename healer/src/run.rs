@@ -25,7 +25,7 @@ use crate::{
     metrics::Meters,
     pages,
     rules::{self, Audience, Rules, Source},
-    shell::{Message, Parts, Shell},
+    shell::{InVain, Message, Parts, Shell},
 };
 
 /// What the program needs before it is ready.
@@ -123,7 +123,7 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     let (deciding, ended) = decide(shell)?;
     tokio::select! {
         name = &mut signal => tracing::info!(signal = name?, "stopping: what is under way is left to the next healer"),
-        () = until(ended) => tracing::info!("done"),
+        () = until(ended) => tracing::info!("ending by itself"),
     }
     outbox.send(Message::Stop).ok();
     stop.send_replace(true);
@@ -131,10 +131,8 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     watch.abort();
     rules.abort();
     server.await?;
-    tokio::task::spawn_blocking(move || deciding.join())
-        .await?
-        .ok()
-        .context("the healing thread panicked")
+    let end = tokio::task::spawn_blocking(move || deciding.join()).await?;
+    Ok(end.ok().context("the healing thread panicked")??)
 }
 
 /// Whoever listens only once does not wait for a policy either.
@@ -163,15 +161,19 @@ async fn listen(address: &str) -> anyhow::Result<TcpListener> {
     listener.with_context(|| format!("listening on {address}; choose another with --listen"))
 }
 
+/// The thread that decides, and how it ended.
+type Deciding = JoinHandle<Result<(), InVain>>;
+
 /// Starts the thread that decides, which says when it has ended by itself.
 fn decide<C: Fn() -> Moment + Send + 'static>(
     shell: Shell<C>,
-) -> io::Result<(JoinHandle<()>, watch::Receiver<bool>)> {
+) -> io::Result<(Deciding, watch::Receiver<bool>)> {
     let (done, ended) = watch::channel(false);
     let healer = thread::Builder::new().name("healer".to_owned());
     let deciding = healer.spawn(move || {
-        shell.run();
+        let end = shell.run();
         done.send_replace(true);
+        end
     })?;
     Ok((deciding, ended))
 }

@@ -4,6 +4,7 @@
 //! back as messages.
 
 use std::{
+    ops::ControlFlow,
     sync::mpsc::{Receiver, Sender, TryRecvError},
     time::{Duration, Instant},
 };
@@ -27,6 +28,23 @@ use crate::{
 
 /// The board and the gauges are written this often.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
+
+/// The clock is looked at once for so many records that come at once: some fifty microseconds' worth.
+const RECORDS_A_GLANCE: u32 = 64;
+
+/// One that is to act once is given so long at least to begin with that.
+const TO_BEGIN: Duration = Duration::from_mins(2);
+
+/// What is to be known of Kafka, and is not.
+const BLIND: &str = "not every partition is known to be heard and to be written to";
+
+/// One that was to act once could not.
+#[derive(Debug, thiserror::Error)]
+#[error("it could not begin to act in {waited} s: {why}")]
+pub struct InVain {
+    waited: u64,
+    why: String,
+}
 
 /// What others tell the thread that decides.
 #[derive(Debug)]
@@ -82,6 +100,7 @@ pub struct Shell<C> {
     core: Healer,
     standing: Standing,
     shown: Option<Instant>,
+    began: Moment,
     armed_at: Option<Moment>,
     stale: u64,
 }
@@ -89,7 +108,8 @@ pub struct Shell<C> {
 impl<C: Fn() -> Moment> Shell<C> {
     /// A shell that has heard nothing yet.
     pub fn new(parts: Parts, clock: C) -> Self {
-        let core = Healer::new(parts.policy.clone(), clock());
+        let began = clock();
+        let core = Healer::new(parts.policy.clone(), began);
         let standing = Standing {
             identity: parts.identity.clone(),
             dry_run: parts.dry_run,
@@ -101,29 +121,35 @@ impl<C: Fn() -> Moment> Shell<C> {
             core,
             standing,
             shown: None,
+            began,
             armed_at: None,
             stale: 0,
         }
     }
 
-    /// Decides until it is told to stop, or has done what it was started for.
-    pub fn run(mut self) {
-        while self.turn() {}
+    /// Decides until it is told to stop, or has done what it was started for, or could not.
+    pub fn run(mut self) -> Result<(), InVain> {
+        loop {
+            if let ControlFlow::Break(end) = self.turn() {
+                return end;
+            }
+        }
     }
 
-    /// Whether there is to be another one.
-    fn turn(&mut self) -> bool {
+    fn turn(&mut self) -> ControlFlow<Result<(), InVain>> {
         self.listen();
         loop {
             match self.parts.inbox.try_recv() {
-                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => return false,
+                Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
+                    return ControlFlow::Break(Ok(()));
+                }
                 Ok(message) => self.take(message),
                 Err(TryRecvError::Empty) => break,
             }
         }
         self.step(Event::Tick);
         self.show();
-        !self.has_done_it_once()
+        self.end_of_once()
     }
 
     fn listen(&mut self) {
@@ -134,9 +160,14 @@ impl<C: Fn() -> Moment> Shell<C> {
         let mut actions = Vec::new();
         let queue = parts.queue.as_deref();
         let (meters, ready) = (&parts.meters, &parts.ready);
+        let (mut heard_so_far, mut now) = (0_u32, Moment::default());
         parts.telemetry.poll(patience, &mut |heard| {
+            if heard_so_far.is_multiple_of(RECORDS_A_GLANCE) {
+                now = clock();
+            }
+            heard_so_far = heard_so_far.wrapping_add(1);
             if let Some(event) = understand(heard, queue, meters, ready) {
-                core.step(event, clock(), &mut actions);
+                core.step(event, now, &mut actions);
             }
         });
         self.carry_out(actions);
@@ -300,7 +331,7 @@ impl<C: Fn() -> Moment> Shell<C> {
         self.standing.sight_age_ms = through
             .map(|through| u64::try_from(now.since(through).as_millis()).unwrap_or(u64::MAX));
         let kafka = if self.standing.blind {
-            Err("not every partition is known to be heard and to be written to")
+            Err(BLIND)
         } else {
             Ok(())
         };
@@ -319,13 +350,59 @@ impl<C: Fn() -> Moment> Shell<C> {
         });
     }
 
-    fn has_done_it_once(&self) -> bool {
-        let (Some(listen_for), Some(armed_at)) = (self.parts.once, self.armed_at) else {
-            return false;
+    fn end_of_once(&self) -> ControlFlow<Result<(), InVain>> {
+        let Some(listen_for) = self.parts.once else {
+            return ControlFlow::Continue(());
         };
+        let elapsed = |since| (self.clock)().since(since);
+        let armed_for = self.armed_at.map(elapsed);
+        match once(listen_for, elapsed(self.began), armed_for, || {
+            self.is_idle()
+        }) {
+            Once::GoesOn => ControlFlow::Continue(()),
+            Once::Done => ControlFlow::Break(Ok(())),
+            Once::InVain => ControlFlow::Break(Err(InVain {
+                waited: elapsed(self.began).as_secs(),
+                why: self.why_it_does_not_act(),
+            })),
+        }
+    }
+
+    /// Nothing is under way, and nothing will be within minutes.
+    fn is_idle(&self) -> bool {
         let census = self.core.census();
-        let idle = census.healing + census.suspected + census.unheard_successors == 0;
-        idle && (self.clock)().since(armed_at) >= listen_for
+        census.healing + census.unheard_successors == 0 && census.suspected == census.held
+    }
+
+    fn why_it_does_not_act(&self) -> String {
+        let standing = &self.standing;
+        match &standing.leader {
+            _ if standing.leads && standing.blind => BLIND.to_owned(),
+            _ if standing.leads => "not everything that was said has been heard".to_owned(),
+            Some(leader) => format!("{leader} holds the Lease, and acts"),
+            None => "nobody can tell who holds the Lease".to_owned(),
+        }
+    }
+}
+
+/// Whether one that is to act once goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Once {
+    GoesOn,
+    Done,
+    InVain,
+}
+
+fn once(
+    listen_for: Duration,
+    runs_for: Duration,
+    acts_for: Option<Duration>,
+    is_idle: impl FnOnce() -> bool,
+) -> Once {
+    match acts_for {
+        None if runs_for >= listen_for.max(TO_BEGIN) => Once::InVain,
+        Some(acts_for) if acts_for >= listen_for && is_idle() => Once::Done,
+        None | Some(_) => Once::GoesOn,
     }
 }
 
@@ -450,5 +527,27 @@ impl<C> std::fmt::Debug for Shell<C> {
         f.debug_struct("Shell")
             .field("standing", &self.standing)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_acts_once_ends_when_it_has_listened_and_is_idle_or_could_not_begin() {
+        let seconds = Duration::from_secs;
+        let end = |runs, acts: Option<u64>, idle| {
+            once(seconds(60), seconds(runs), acts.map(seconds), || idle)
+        };
+        assert_eq!(end(59, Some(50), true), Once::GoesOn);
+        assert_eq!(end(75, Some(60), true), Once::Done);
+        assert_eq!(end(900, Some(890), false), Once::GoesOn);
+        assert_eq!(end(119, None, true), Once::GoesOn);
+        assert_eq!(end(120, None, true), Once::InVain);
+        assert_eq!(
+            once(seconds(300), seconds(299), None, || true),
+            Once::GoesOn
+        );
     }
 }

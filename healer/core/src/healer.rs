@@ -22,7 +22,7 @@ use crate::{
     sight::{Sight, Topic},
     telemetry::{Command, Report},
     wheel::Wheel,
-    worker::{Course, Incumbent, Phase, Place, Suspicion, Worker},
+    worker::{Course, Hold, Incumbent, Phase, Place, Suspicion, Worker},
     workers::{WorkerId, Workers},
 };
 
@@ -167,6 +167,8 @@ pub struct Census {
     pub at_work: usize,
     /// Those that there is reason to replace, and nothing done yet.
     pub suspected: usize,
+    /// Those of them that wait for more than their turn: healing is paused, there is a storm, or their attempts are used up for now.
+    pub held: usize,
     /// Those being replaced.
     pub healing: usize,
     /// Those whose successor has not been heard yet.
@@ -306,9 +308,12 @@ impl Healer {
                 Incumbent::Nobody => census.vacant += usize::from(self.is_missed(worker)),
                 Incumbent::One(_) => {}
             }
-            match worker.course {
+            match &worker.course {
                 Course::Well => {}
-                Course::Suspected(_) => census.suspected += 1,
+                Course::Suspected(suspicion) => {
+                    census.suspected += 1;
+                    census.held += usize::from(suspicion.told.is_some_and(Hold::is_long));
+                }
                 Course::Healing(_) => census.healing += 1,
                 Course::Healed => census.unheard_successors += 1,
                 Course::LeftAlone(_) => census.left_alone += 1,

@@ -164,19 +164,24 @@ fn span(flag: &'static str, text: &str) -> Result<Duration, SettingsError> {
         .map_err(|why| SettingsError::Value { flag, why })
 }
 
-/// Long enough for whoever is silent to be found out.
+/// Long enough for whoever is stuck to be found out.
 fn longest_silence(policy: &Policy) -> Duration {
-    let silence = |kind: &Kind| {
-        kind.silent_deadline
-            .filter(|_| kind.heal.contains(&Cause::Silent))
-    };
-    let longest = policy
-        .kinds
-        .iter()
-        .filter_map(silence)
-        .max()
-        .unwrap_or(Span::minutes(1));
-    longest.duration() + Duration::from_secs(5)
+    let longest = policy.kinds.iter().filter_map(longest_deadline).max();
+    longest.unwrap_or(Span::minutes(1)).duration() + Duration::from_secs(5)
+}
+
+fn longest_deadline(kind: &Kind) -> Option<Span> {
+    let deadlines = [
+        (Cause::Silent, kind.silent_deadline),
+        (Cause::Silent, kind.start_deadline),
+        (Cause::Stalled, kind.stall_deadline),
+        (Cause::Interrupted, Some(kind.interrupted_deadline)),
+        (Cause::Error, Some(kind.error_grace)),
+    ];
+    let healed = deadlines
+        .into_iter()
+        .filter(|(cause, _)| kind.heal.contains(cause));
+    healed.filter_map(|(_, deadline)| deadline).max()
 }
 
 #[cfg(test)]
@@ -224,6 +229,25 @@ mod tests {
             let refusal = rules(arguments, environment).unwrap_err();
             assert!(refusal.contains("only one policy can hold"), "{refusal}");
         }
+    }
+
+    #[test]
+    fn once_is_as_long_as_the_longest_deadline_that_matters() {
+        let once = read(&["--once"], &[]).unwrap();
+        let ends_after = |kind: &str| {
+            let policy = Policy::parse(&format!("kinds: [{{workers: a, {kind}}}]")).unwrap();
+            once.ends_after(&policy).unwrap().as_secs()
+        };
+        assert_eq!(ends_after("silentDeadline: 2m, startDeadline: 5m"), 305);
+        assert_eq!(
+            ends_after("heal: [silent], silentDeadline: 2m, stallDeadline: 1h"),
+            125
+        );
+        assert_eq!(
+            ends_after("heal: [stalled], silentDeadline: 2m, stallDeadline: 1h"),
+            3605
+        );
+        assert_eq!(ends_after("heal: [error]"), 5);
     }
 
     #[test]

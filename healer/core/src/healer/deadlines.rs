@@ -106,17 +106,25 @@ impl Healer {
         let Some(worker) = self.workers.get(id).filter(|worker| is_up(worker)) else {
             return;
         };
-        let others = || self.workers.of_queue(&worker.name.queue);
+        let queue = || self.workers.of_queue(&worker.name.queue);
+        let alone = |upstream: &Glob| {
+            let mut others = queue().filter(|other| other.name != worker.name);
+            !others.any(|other| is_up(other) && is_one(other, upstream))
+        };
+        let waited = |kind: &Kind| {
+            let upstream = kind.upstream.as_ref();
+            upstream.is_some_and(|upstream| is_one(worker, upstream) && alone(upstream))
+        };
+        let kinds: Vec<_> = self.policy.kinds.iter().map(waited).collect();
+        if !kinds.contains(&true) {
+            return;
+        }
         let waited = |other: &&Worker| {
             let listened_for = matches!(other.said.phase, Phase::Working | Phase::Unheard);
-            let upstream = self.upstream(other).filter(|_| listened_for);
-            let up = |third: &Worker, upstream| is_up(third) && is_one(third, upstream);
-            upstream.is_some_and(|upstream| {
-                is_one(worker, upstream)
-                    && !others().any(|third| third.name != worker.name && up(third, upstream))
-            })
+            let kind = other.kind.filter(|_| listened_for).map(usize::from);
+            kind.and_then(|kind| kinds.get(kind)) == Some(&true)
         };
-        let names: Vec<_> = others().filter(waited).map(|it| it.name.clone()).collect();
+        let names: Vec<_> = queue().filter(waited).map(|it| it.name.clone()).collect();
         for name in names {
             if let Some(id) = self.workers.find(&name.queue, &name.producer) {
                 self.listen_anew(id, now);

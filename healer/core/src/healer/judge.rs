@@ -302,6 +302,14 @@ impl Healer {
 }
 
 impl Hold {
+    /// It may take minutes.
+    pub(super) const fn is_long(self) -> bool {
+        match self {
+            Self::Paused | Self::Storm | Self::Backoff(_) | Self::Exhausted(_) => true,
+            Self::Rate | Self::InFlight => false,
+        }
+    }
+
     /// Telling the one after the other would say nothing new.
     fn is_like(self, other: Self) -> bool {
         let turn = |hold| matches!(hold, Self::Rate | Self::InFlight);
