@@ -12,8 +12,11 @@ use temper_healer_core::job::{self, State, keys};
 
 use crate::{diary::Diary, stage::worker::Worker};
 
-/// A policy's deadline for silence, in ms, less what clocks round.
+/// The policy's deadline for silence, in ms, less what is lost between two processes that read the same clock.
 const SILENT: u64 = 2_000 - 50;
+
+/// Two processes that read the same clock one after the other may see it this much, in ms, the other way round.
+const TICK: u64 = 5;
 
 /// What healers have done.
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,15 +160,13 @@ fn must_be_deserved(successor: &Value, diary: &Diary) -> Result<(), String> {
     let decided = decided.and_then(job::timestamp).unwrap().as_unix_ms();
     let worker = Worker::of_job(successor["metadata"]["name"].as_str().unwrap());
     let life = diary.life(worker.0);
-    let deserved = match annotations[keys::CAUSE].as_str() {
-        Some("error") => life.trouble.is_some_and(|since| since <= decided + 5),
-        Some("silent") => life.silence(decided) >= SILENT,
-        _ => false,
-    };
-    let trouble = life.trouble;
-    let silence = life.silence(decided);
-    deserved.then_some(()).ok_or_else(|| {
-        format!("blamed: {worker:?} was silent for {silence} ms, in trouble since {trouble:?}, at {decided}")
+    let (trouble, silence) = (life.trouble, life.silence(decided));
+    let wrong = trouble.is_some_and(|since| since <= decided + TICK);
+    let silent = annotations[keys::CAUSE] == "silent" && silence >= SILENT;
+    (wrong || silent).then_some(()).ok_or_else(|| {
+        format!(
+            "blamed: {worker:?} was silent for {silence} ms, in trouble since {trouble:?}, at {decided}"
+        )
     })
 }
 

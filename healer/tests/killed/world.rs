@@ -124,6 +124,13 @@ impl World {
 
 impl Story {
     async fn tell(&mut self, fleet: &Fleet) -> Result<Summary, String> {
+        let ended = self.come_to_rest(fleet).await;
+        // Where a law was broken, it says more than that there is no rest.
+        let deeds = laws::check(&self.control.history(), fleet.diary())?;
+        ended.map(|()| self.summary(deeds))
+    }
+
+    async fn come_to_rest(&mut self, fleet: &Fleet) -> Result<(), String> {
         let healers = match self.plan.crew {
             Crew::Alone => 1,
             Crew::Rivals | Crew::Heirs => 2,
@@ -141,11 +148,10 @@ impl Story {
         self.until("all are healed", Self::is_at_rest).await?;
         let words = fleet.words() + REST;
         self.until("all speak", |_| fleet.words() >= words).await?;
-        if !self.is_at_rest() {
-            return Err(format!("restless: {}", self.scene()));
-        }
-        let deeds = laws::check(&self.control.history(), fleet.diary())?;
-        Ok(self.summary(deeds))
+        let stays = self.is_at_rest();
+        stays
+            .then_some(())
+            .ok_or_else(|| format!("restless: {}", self.scene()))
     }
 
     /// A healer is killed at that place, or everybody is healed before one comes to it.
