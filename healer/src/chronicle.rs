@@ -2,13 +2,15 @@
 
 mod succession;
 
+use std::sync::Arc;
+
 use k8s_openapi::api::{core::v1::ObjectReference, events::v1::Event as Record};
 use kube::{
     Api, Client,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 use temper_healer_core::{Decision, Verdict, decision::Evidence, policy::PolicyError};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 use crate::cluster::HealingPolicy;
 
@@ -18,6 +20,9 @@ const CONTROLLER: &str = "temper-healer";
 /// An Event's note has at most so many bytes.
 const NOTE_BYTES: usize = 1000;
 
+/// So many Events are written at a time. In a storm there is one for each worker, and the replacements need the API server more.
+const AT_A_TIME: usize = 8;
+
 /// Writes Events, in the background. That one could not be written is logged.
 #[derive(Clone)]
 pub struct Chronicle {
@@ -26,6 +31,7 @@ pub struct Chronicle {
     namespace: String,
     identity: String,
     runtime: Handle,
+    turns: Arc<Semaphore>,
 }
 
 impl Chronicle {
@@ -41,6 +47,7 @@ impl Chronicle {
             namespace: namespace.to_owned(),
             identity: identity.to_owned(),
             runtime,
+            turns: Arc::new(Semaphore::new(AT_A_TIME)),
         }
     }
 
@@ -66,8 +73,10 @@ impl Chronicle {
     }
 
     fn write(&self, event: Event, reference: ObjectReference) {
-        let recorder = self.recorder.clone();
+        let (recorder, turns) = (self.recorder.clone(), Arc::clone(&self.turns));
         self.runtime.spawn(async move {
+            // It fails only when it is closed, which nobody does.
+            let _turn = turns.acquire().await;
             if let Err(error) = recorder.publish(&event, &reference).await {
                 tracing::warn!(%error, kind = reference.kind, name = reference.name, "writing an Event");
             }

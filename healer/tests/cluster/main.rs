@@ -1,6 +1,7 @@
 //! Kubernetes as the healer sees it, through its real client, on an API server that fails as it is told to.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
+mod crowding;
 mod election;
 mod replacing;
 mod ruling;
