@@ -39,7 +39,9 @@ pub(crate) fn check(history: &[Arc<Change>], diary: &Diary) -> Result<Deeds, Str
                 deeds.note(change);
                 if is_successor(change) && change.happening == Happening::Added {
                     namespace.must_be_a_copy(&change.object).map_err(broken)?;
-                    must_be_deserved(&change.object, diary).map_err(broken)?;
+                    namespace
+                        .must_be_deserved(&change.object, diary)
+                        .map_err(broken)?;
                 }
             }
             Resource::Pods => namespace.note_pod(change).map_err(broken)?,
@@ -109,15 +111,11 @@ impl Namespace {
         Ok(())
     }
 
-    /// It waits, replaces the first Job, and is what that was, with all that people wrote into it.
+    /// It waits, replaces a Job of its worker, and is what that was, with all that people wrote into it.
     fn must_be_a_copy(&self, successor: &Value) -> Result<(), String> {
         let name = successor["metadata"]["name"].as_str().unwrap();
         let worker = Worker::of_job(name);
         let first = &self.first[&worker];
-        let replaces = &successor["metadata"]["annotations"][keys::REPLACES_UID];
-        if name != worker.successor() || *replaces != first["metadata"]["uid"] {
-            return Err(format!("blamed: {name} replaces a successor"));
-        }
         if job::state(successor) != State::Suspended {
             return Err(format!("doubled: {name} does not wait"));
         }
@@ -132,6 +130,26 @@ impl Namespace {
         (same && kept)
             .then_some(())
             .ok_or_else(|| format!("altered: {name} is not what it replaces"))
+    }
+
+    /// Nobody is replaced who was well: it was the first Job, which had gone wrong, or nobody could have heard it for as long as the
+    /// policy allows.
+    fn must_be_deserved(&self, successor: &Value, diary: &Diary) -> Result<(), String> {
+        let metadata = &successor["metadata"];
+        let decided = metadata["annotations"][keys::DECIDED_AT].as_str();
+        let decided = decided.and_then(job::timestamp).unwrap().as_unix_ms();
+        let worker = Worker::of_job(metadata["name"].as_str().unwrap());
+        let life = diary.life(worker.0);
+        let (trouble, silence) = (life.trouble, life.silence(decided));
+        let first = &self.first[&worker]["metadata"]["uid"];
+        let wrong = metadata["annotations"][keys::REPLACES_UID] == *first
+            && trouble.is_some_and(|since| since <= decided + TICK);
+        let silent = metadata["annotations"][keys::CAUSE] == "silent" && silence >= SILENT;
+        (wrong || silent).then_some(()).ok_or_else(|| {
+            format!(
+                "blamed: {worker:?} was silent for {silence} ms, in trouble since {trouble:?}, at {decided}"
+            )
+        })
     }
 }
 
@@ -151,23 +169,6 @@ fn bare(spec: &Value) -> Value {
 fn is_successor(change: &Change) -> bool {
     let annotation = &change.object["metadata"]["annotations"][keys::REPLACES_UID];
     annotation.is_string()
-}
-
-/// Nobody is replaced who was well: the worker had gone wrong, or nobody could have heard it for as long as the policy allows.
-fn must_be_deserved(successor: &Value, diary: &Diary) -> Result<(), String> {
-    let annotations = &successor["metadata"]["annotations"];
-    let decided = annotations[keys::DECIDED_AT].as_str();
-    let decided = decided.and_then(job::timestamp).unwrap().as_unix_ms();
-    let worker = Worker::of_job(successor["metadata"]["name"].as_str().unwrap());
-    let life = diary.life(worker.0);
-    let (trouble, silence) = (life.trouble, life.silence(decided));
-    let wrong = trouble.is_some_and(|since| since <= decided + TICK);
-    let silent = annotations[keys::CAUSE] == "silent" && silence >= SILENT;
-    (wrong || silent).then_some(()).ok_or_else(|| {
-        format!(
-            "blamed: {worker:?} was silent for {silence} ms, in trouble since {trouble:?}, at {decided}"
-        )
-    })
 }
 
 impl Add for Deeds {

@@ -265,7 +265,7 @@ impl Story {
         let pods = self.control.job(NAMESPACE, name).pods();
         let terminating = |pod: &Value| pod.pointer("/metadata/deletionTimestamp").is_some();
         job::state(job) == State::Active
-            && (!due || !lot.turn.is_trouble() || name == worker.successor())
+            && (!due || !lot.turn.is_trouble() || name != worker.job())
             && pods.len() == 1
             && !pods.iter().any(terminating)
     }
@@ -276,7 +276,7 @@ impl Story {
         let lots = jobs.iter().filter_map(|job| {
             let name = job["metadata"]["name"].as_str()?;
             let worker = Worker::of_job(name);
-            (name == worker.successor()).then(|| self.plan.lots[worker.0])
+            (name != worker.job()).then(|| self.plan.lots[worker.0])
         });
         let faulty = requests.iter().filter(|request| request.outcome.faulty);
         Summary {
