@@ -351,6 +351,23 @@ fn who_was_left_alone_while_suspended_is_looked_after_when_he_is_resumed() {
 }
 
 #[test]
+fn an_error_that_was_heard_is_not_forgotten_by_a_healer_that_leads_again() {
+    let mut bench = Bench::new();
+    let policy = Policy::parse(&format!("{POLICY}paused: true")).unwrap();
+    bench.step(Event::Policy(Box::new(policy)));
+    bench.job("slow-a__1", |_| {});
+    bench.wait(1);
+    bench.says("slow-a__1", "started");
+    bench.says("slow-a__1", "error");
+    bench.wait(120);
+    assert_eq!(bench.decided(), [(Verdict::Suppress, Cause::Error)]);
+    bench.step(Event::Follow);
+    bench.step(Event::Lead);
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Suppress, Cause::Error)]);
+}
+
+#[test]
 fn whoever_said_that_he_is_done_is_done_however_his_job_ended() {
     let mut bench = Bench::new();
     bench.job("loader-a__1", |_| {});

@@ -86,7 +86,8 @@ impl Healer {
             return;
         };
         let lately = now.since(worker.said.heard.min(worker.said.appended.unwrap_or(now))) < LATELY;
-        let failed = worker.said.phase == Phase::Failed && lately;
+        // Whoever heard it as it was said has heard since then that the worker has not come back.
+        let failed = worker.said.phase == Phase::Failed && (lately || worker.said.live);
         let sure = is_of_its_job(worker);
         self.listen_from(id, now);
         if failed && sure {
@@ -116,7 +117,7 @@ impl Healer {
     }
 }
 
-/// An error of before then was somebody else's to heal, and its worker may have come back since, unheard.
+/// An error of before then that is read again was somebody else's to heal, and its worker may have come back since, unheard.
 const LATELY: Duration = Duration::from_mins(1);
 
 /// The clocks of brokers and API servers are kept by the platform, and may still differ by so much.
