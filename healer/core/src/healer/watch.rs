@@ -54,6 +54,11 @@ impl Healer {
             return;
         };
         self.workers.disown(uid);
+        if let Some(healing) = self.healing_mut(id)
+            && *healing.replacement.old_uid == *uid
+        {
+            healing.next = now;
+        }
         let gone = Some(Mark::of_uid(uid));
         if let Some(worker) = self.workers.get_mut(id) {
             if worker.seat != gone {
