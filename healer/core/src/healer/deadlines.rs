@@ -166,7 +166,12 @@ impl Healer {
                 None
             }
             Phase::Unheard => deadlines.first_word(worker).map(|deadline| {
-                let why = "has not said a word since it began, and might have";
+                // After another one its bad news may have been that one's.
+                let why = if said.settling.is_some() {
+                    "has not been heard to begin, and might have"
+                } else {
+                    "has not said a word since it began, and might have"
+                };
                 alarm(said.heard, deadline, Cause::Silent, why)
             }),
             Phase::Failed => {
