@@ -55,32 +55,40 @@ impl Meter {
         in_flight: usize,
         now: Moment,
     ) -> Result<(), Hold> {
-        if self.storms(now) {
-            return Err(Hold::Storm);
+        if let Some(hold) = self.stands_against(guards, in_flight, now) {
+            return Err(hold);
         }
-        if in_flight >= usize::try_from(guards.in_flight).unwrap_or(usize::MAX) {
-            return Err(Hold::InFlight);
-        }
-        while self
-            .begun
-            .front()
-            .is_some_and(|at| now.since(*at) >= MINUTE)
-        {
+        let past = |at: &Moment| now.since(*at) >= MINUTE;
+        while self.begun.front().is_some_and(past) {
             self.begun.pop_front();
-        }
-        let many = usize::try_from(guards.per_minute).unwrap_or(usize::MAX);
-        if self.began(many, MINUTE, now) || self.began(many.div_ceil(6), MINUTE / 6, now) {
-            return Err(Hold::Rate);
         }
         self.begun.push_back(now);
         Ok(())
     }
 
+    /// Which limit stands against another replacement.
+    pub(crate) fn stands_against(
+        &self,
+        guards: &Guards,
+        in_flight: usize,
+        now: Moment,
+    ) -> Option<Hold> {
+        let many = usize::try_from(guards.per_minute).unwrap_or(usize::MAX);
+        if self.storms(now) {
+            Some(Hold::Storm)
+        } else if in_flight >= usize::try_from(guards.in_flight).unwrap_or(usize::MAX) {
+            Some(Hold::InFlight)
+        } else if self.began(many, MINUTE, now) || self.began(many.div_ceil(6), MINUTE / 6, now) {
+            Some(Hold::Rate)
+        } else {
+            None
+        }
+    }
+
     /// Whether so many have begun within the span until now.
     fn began(&self, many: usize, span: Duration, now: Moment) -> bool {
-        let first = many
-            .checked_sub(1)
-            .and_then(|skipped| self.begun.iter().nth_back(skipped));
+        let first = self.begun.len().checked_sub(many);
+        let first = first.and_then(|index| self.begun.get(index));
         first.is_some_and(|at| now.since(*at) < span)
     }
 }

@@ -73,7 +73,11 @@ impl Healer {
         self.meter
             .weather(&self.policy.guards, unhealthy, all.max(unhealthy), now);
         for id in mem::take(&mut self.suspected) {
-            let judgement = self.judgement(id, now);
+            let judgement = if self.waits_for_its_turn(id, now) {
+                Judgement::NotYet
+            } else {
+                self.judgement(id, now)
+            };
             self.carry_out(id, judgement, now, out);
         }
     }
@@ -123,6 +127,21 @@ impl Healer {
                 self.healing.push(id);
             }
         }
+    }
+
+    /// It has been told why it waits, and that still holds: in a storm there may be thousands, each of whom would be judged at every look.
+    fn waits_for_its_turn(&self, id: WorkerId, now: Moment) -> bool {
+        let Some(Course::Suspected(suspicion)) = self.workers.get(id).map(|worker| &worker.course)
+        else {
+            return false;
+        };
+        let stands = self
+            .meter
+            .stands_against(&self.policy.guards, self.healing.len(), now);
+        suspicion
+            .told
+            .zip(stands)
+            .is_some_and(|(told, stands)| told.is_like(stands))
     }
 
     fn note_told(&mut self, id: WorkerId, hold: Hold) {
