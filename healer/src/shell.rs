@@ -29,6 +29,13 @@ use crate::{
 /// The board and the gauges are written this often.
 const SHOW_EVERY: Duration = Duration::from_millis(500);
 
+/// What others tell and what Kafka has is looked at by turns, this long at most where there is nothing.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Proofs of hearing everything come twice a second. When they have not for so long, people are told that nothing is seen: within two seconds, with
+/// the time it takes to show it. Nobody is judged on what is not seen in any case.
+const SEEN_LATELY: Duration = Duration::from_millis(1500);
+
 /// The clock is looked at once for so many records that come at once: some fifty microseconds' worth.
 const RECORDS_A_GLANCE: u32 = 64;
 
@@ -153,7 +160,7 @@ impl<C: Fn() -> Moment> Shell<C> {
     }
 
     fn listen(&mut self) {
-        let patience = self.core.patience().min(Duration::from_millis(25));
+        let patience = self.core.patience().min(GLANCE);
         let Self {
             parts, core, clock, ..
         } = self;
@@ -325,12 +332,14 @@ impl<C: Fn() -> Moment> Shell<C> {
         let census = self.core.census();
         let through = self.core.sight().through();
         self.standing.armed = self.core.is_armed();
-        self.standing.blind = self.core.is_blind(now);
+        let age = through.map(|through| now.since(through));
+        self.standing.blind = age.is_none_or(|age| age > SEEN_LATELY);
         self.standing.storm = self.core.storms(now);
-        self.standing.dark_partitions = self.core.sight().dark(now);
-        self.standing.sight_age_ms = through
-            .map(|through| u64::try_from(now.since(through).as_millis()).unwrap_or(u64::MAX));
-        let kafka = if self.standing.blind {
+        self.standing.dark_partitions = self.core.sight().dark(now, SEEN_LATELY);
+        self.standing.sight_age_ms =
+            age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        // Being ready is not given up for a hiccup.
+        let kafka = if self.core.is_blind(now) {
             Err(BLIND)
         } else {
             Ok(())

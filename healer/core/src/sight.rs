@@ -165,9 +165,8 @@ impl Sight {
             .is_none_or(|through| now.since(through) > self.patience.max_gap)
     }
 
-    /// The partitions that hold observable time back, for people.
-    pub fn dark(&self, now: Moment) -> Vec<usize> {
-        let limit = self.patience.max_gap;
+    /// The partitions of which there has been no proof for longer than `limit`, for people.
+    pub fn dark(&self, now: Moment, limit: Duration) -> Vec<usize> {
         let is_dark = |at: Option<Moment>| at.is_none_or(|at| now.since(at) > limit);
         let partitions = self.events.iter().enumerate();
         partitions
@@ -237,7 +236,7 @@ mod tests {
         sight.written(Topic::Events, 0, at(103));
         sight.barrier(Topic::Control, 0, at(103), 0);
         assert_eq!(sight.through(), Some(at(100)));
-        assert_eq!(sight.dark(at(107)), [1]);
+        assert_eq!(sight.dark(at(107), Duration::from_secs(5)), [1]);
     }
 
     #[test]
