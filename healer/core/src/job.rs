@@ -67,6 +67,8 @@ pub struct Job {
     pub state: State,
     /// How many of its pods have failed, and made room for others.
     pub failures: u32,
+    /// A pod of it runs, or has run since the last one failed.
+    pub has_run: bool,
     /// When its present run began, by the API server's clock: the start, or the creation before that.
     pub since: Moment,
     /// What is out of the ordinary about it: rarely anything.
@@ -236,6 +238,7 @@ impl Job {
             guessed: shown.is_none(),
             state: state(job),
             failures: failures(job),
+            has_run: job.pointer("/status/ready").and_then(Value::as_u64) > Some(0),
             since: moment(job, "/status/startTime")
                 .or_else(|| moment(job, "/metadata/creationTimestamp"))
                 .unwrap_or_default(),

@@ -371,15 +371,19 @@ fn refused(replacement: &Replacement, job: &Value, pods: &[Pod]) -> Option<Refus
     if job::is_parallel(job) && !replacement.parallel_jobs {
         return Some(Refusal::Parallel);
     }
-    let none_ran = !pods.is_empty() && pods.iter().all(|pod| pod.phase == Phase::Pending);
-    (replacement.cause == Cause::Silent && none_ran).then(|| {
-        Refusal::NotRunning(
-            pods.iter()
-                .map(|pod| &*pod.why)
-                .collect::<Vec<_>>()
-                .join(", "),
-        )
-    })
+    let none_runs =
+        job::state(job) == State::Active && pods.iter().all(|pod| pod.phase == Phase::Pending);
+    (replacement.cause == Cause::Silent && none_runs).then(|| Refusal::NotRunning(whys(pods)))
+}
+
+/// Why pods do not run.
+fn whys(pods: &[Pod]) -> String {
+    let whys: Vec<_> = pods.iter().map(|pod| &*pod.why).collect();
+    if whys.is_empty() {
+        "it has none".to_owned()
+    } else {
+        whys.join(", ")
+    }
 }
 
 enum Go {

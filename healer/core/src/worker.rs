@@ -1,5 +1,7 @@
 //! What is remembered of one worker: some 250 bytes, and as many for its names and indexes.
 
+use std::mem;
+
 use smallvec::SmallVec;
 
 use crate::{
@@ -233,23 +235,26 @@ pub(crate) enum Incumbent<'a> {
 pub(crate) enum Begun {
     /// It runs, and did not before.
     Job,
-    /// A pod has failed: its controller starts another one.
+    /// A pod runs and none did, or one has failed and its controller starts another one.
     Pod,
 }
 
 impl Jobs {
     /// Notes a Job as it is now, and says what has begun with that.
-    pub(crate) fn put(&mut self, job: Job) -> Option<Begun> {
+    pub(crate) fn put(&mut self, mut job: Job) -> Option<Begun> {
         let runs = job.state == State::Active;
         let Some(known) = self.0.iter_mut().find(|known| known.uid == job.uid) else {
             self.0.push(job);
             return runs.then_some(Begun::Job);
         };
-        let (ran, failed) = (known.state == State::Active, known.failures < job.failures);
-        *known = job;
-        match (runs, ran) {
+        let failed = known.failures < job.failures;
+        let pod_begins = failed || (job.has_run && !known.has_run);
+        // One that is not ready for a while is no other one.
+        job.has_run |= known.has_run && !failed;
+        let known = mem::replace(known, job);
+        match (runs, known.state == State::Active) {
             (true, false) => Some(Begun::Job),
-            (true, true) if failed => Some(Begun::Pod),
+            (true, true) if pod_begins => Some(Begun::Pod),
             _ => None,
         }
     }

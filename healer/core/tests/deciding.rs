@@ -8,7 +8,7 @@ use temper_healer_core::{
     Action, Decision, Event, Healer, Job, Moment, Name, Place, Policy, Topic, Verdict,
     job::Refusal,
     policy::{Cause, Fencing},
-    replace::{self, End, Passed, Replacement, Seen, Step, Veto},
+    replace::{self, End, Passed, Phase, Pod, Replacement, Seen, Step, Veto},
     telemetry::{Command, Report},
 };
 
@@ -228,6 +228,22 @@ fn a_pod_that_takes_anothers_place_has_all_of_its_time() {
 }
 
 #[test]
+fn whose_pod_runs_late_has_all_of_his_time_from_then_on() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    let runs = |job: &mut Value| job["status"]["ready"] = json!(1);
+    bench.wait(25);
+    bench.job("loader-a__1", runs);
+    bench.wait(25);
+    // It is not ready for a while, and ready again: no other pod.
+    bench.job("loader-a__1", |_| {});
+    bench.job("loader-a__1", runs);
+    assert_eq!(bench.decided(), []);
+    bench.wait(7);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Silent)]);
+}
+
+#[test]
 fn a_verdict_on_silence_falls_with_the_pod_that_was_silent_and_one_on_an_error_does_not() {
     for (cause, falls) in [
         (Cause::Silent, true),
@@ -237,9 +253,9 @@ fn a_verdict_on_silence_falls_with_the_pod_that_was_silent_and_one_on_an_error_d
         let replacement = replacement(cause);
         let mut old = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"template": {}}, "status": {"failed": 2}});
         let next = |old: &Value| {
-            let old = Some(old.clone());
             let seen = Seen {
-                old,
+                old: Some(old.clone()),
+                pods: vec![pod(Phase::Running)],
                 ..Seen::default()
             };
             replace::next(&replacement, &seen, None, Moment::default())
@@ -270,6 +286,39 @@ fn what_was_decided_before_a_reprieve_is_not_begun_anew() {
     };
     assert_eq!(next(after(15)), Step::End(End::Vetoed(Veto::Recovered)));
     assert!(matches!(next(after(5)), Step::Create(_)));
+}
+
+#[test]
+fn nobody_is_replaced_for_silence_whose_pod_has_never_run() {
+    let silent = replacement(Cause::Silent);
+    let next = |pods: Vec<Pod>| {
+        let old = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"template": {}}});
+        let old = Some(old);
+        let seen = Seen {
+            old,
+            pods,
+            ..Seen::default()
+        };
+        replace::next(&silent, &seen, None, Moment::default())
+    };
+    for (pods, why) in [
+        (vec![], "it has none"),
+        (vec![pod(Phase::Pending)], "ImagePullBackOff"),
+    ] {
+        let refusal = Refusal::NotRunning(why.to_owned());
+        assert_eq!(next(pods), Step::End(End::Refused(refusal)));
+    }
+    assert!(matches!(next(vec![pod(Phase::Running)]), Step::Create(_)));
+}
+
+fn pod(phase: Phase) -> Pod {
+    Pod {
+        name: "p".into(),
+        phase,
+        deleting: None,
+        node_ready: true,
+        why: "ImagePullBackOff".into(),
+    }
 }
 
 /// Of a Job of which two pods had failed.

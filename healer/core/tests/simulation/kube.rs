@@ -184,6 +184,15 @@ impl Store {
     pub(crate) fn count_failure(&mut self, name: &str) {
         if let Some(job) = self.jobs.get_mut(name) {
             job["status"]["failed"] = json!(job::failures(job) + 1);
+            job["status"]["ready"] = json!(0);
+            self.touch(name);
+        }
+    }
+
+    /// A pod of it runs.
+    pub(crate) fn count_start(&mut self, name: &str) {
+        if let Some(job) = self.jobs.get_mut(name) {
+            job["status"]["ready"] = json!(1);
             self.touch(name);
         }
     }

@@ -129,7 +129,7 @@ fn start(
     }
     // The Job's status counts its pods: it is not as it was read before.
     let name = store.name_of(uid);
-    store.touch(&name.expect("it is this Job's pod"));
+    store.count_start(&name.expect("it is this Job's pod"));
     store.next_uid += 1;
     store.processes.push(Process {
         id: store.next_uid,
