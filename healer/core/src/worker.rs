@@ -90,6 +90,13 @@ pub(crate) enum Phase {
 }
 
 impl Said {
+    /// Whose its bad news was nobody can tell: it is taken to be at work until it says otherwise, or nothing.
+    pub(crate) fn doubt(&mut self) {
+        if matches!(self.phase, Phase::Failed | Phase::Interrupted) {
+            (self.phase, self.error) = (Phase::Working, None);
+        }
+    }
+
     pub(crate) const fn nothing(since: Moment) -> Self {
         Self {
             phase: Phase::Unheard,

@@ -227,6 +227,7 @@ impl Healer {
             {
                 worker.replace(&healing.replacement.old_uid);
                 (worker.said.heard, worker.said.shared_until) = (now, now);
+                worker.said.doubt();
                 out.push(Action::Ended {
                     at: now,
                     name: worker.name.clone(),

@@ -120,9 +120,7 @@ impl Healer {
         if !matches!(worker.course, Course::LeftAlone(_)) {
             return;
         }
-        if matches!(worker.said.phase, Phase::Failed | Phase::Interrupted) {
-            worker.said.phase = Phase::Working;
-        }
+        worker.said.doubt();
         self.set_course(id, Course::Well);
     }
 
