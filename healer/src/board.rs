@@ -1,6 +1,9 @@
 //! What the thread that decides shows to everybody else.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use serde::Serialize;
 use temper_healer_core::{Moment, healer::Census};
@@ -37,6 +40,9 @@ pub struct Standing {
     pub identity: String,
     /// Who holds the Lease, if anybody can tell.
     pub leader: Option<String>,
+    /// Where its pages are, if it is another one and says so.
+    #[serde(skip)]
+    pub leader_pages: Option<SocketAddr>,
     /// It holds the Lease itself.
     pub leads: bool,
     /// It has heard all it needs, and acts.

@@ -132,7 +132,7 @@ fn event(decision: &Decision, dry_run: bool) -> Event {
 }
 
 /// What a decision rests on, in words.
-fn spoken(evidence: &Evidence) -> String {
+pub(crate) fn spoken(evidence: &Evidence) -> String {
     let Some(heard_at) = evidence.heard_at else {
         return "never heard by this healer".to_owned();
     };

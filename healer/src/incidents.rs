@@ -22,6 +22,9 @@ const STEPS: usize = 50;
 pub struct Incident {
     /// Its number since this healer started, from 1.
     pub id: u64,
+    /// The name that tells its worker from others.
+    #[serde(skip)]
+    pub worker: Name,
     /// Which queue.
     pub queue_id: Box<str>,
     /// Which worker.
@@ -66,16 +69,14 @@ pub struct Incidents {
 impl Incidents {
     /// Notes a decision: it opens an incident, or goes on with the one that is open.
     pub fn decided(&mut self, decision: &Decision) {
-        let name = Name {
-            queue: decision.queue_id.clone(),
-            producer: decision.producer.clone(),
-        };
-        if !self.open.contains_key(&name) {
-            self.open(name.clone(), decision);
+        let name = &decision.worker;
+        if !self.open.contains_key(name) {
+            self.open(decision);
         }
-        let Some(incident) = self.of(&name) else {
+        let Some(incident) = self.of(name) else {
             return;
         };
+        incident.queue_id.clone_from(&decision.queue_id);
         incident.decision = decision.decision;
         incident.cause = decision.cause;
         incident.why.clone_from(&decision.why);
@@ -87,7 +88,7 @@ impl Incidents {
         if matches!(decision.decision, Verdict::Observe | Verdict::Veto)
             && incident.steps.len() == 1
         {
-            self.close(&name, decision.at, "left alone");
+            self.close(name, decision.at, "left alone");
         }
     }
 
@@ -106,6 +107,8 @@ impl Incidents {
             }
             Outcome::Healed => "healed: the successor was heard",
             Outcome::Recovered => "it went on by itself",
+            Outcome::Doubted => "nobody could be heard for a while, so it is listened to anew",
+            Outcome::Vanished => "its Job is gone: deleted by people, or for its age",
             Outcome::Replacement(End::Refused(_) | End::NameTaken) => "left alone",
             Outcome::Replacement(End::Completed) => "its Job had succeeded by then",
             Outcome::Replacement(End::Gone) => "somebody else deleted its Job",
@@ -118,9 +121,7 @@ impl Incidents {
     /// When the worker's last incident began.
     pub fn opened(&self, name: &Name) -> Option<Moment> {
         let mut of_worker = self.newest_first();
-        let last = of_worker.find(|incident| {
-            incident.producer == name.producer && incident.queue_id == name.queue
-        })?;
+        let last = of_worker.find(|incident| incident.worker == *name)?;
         Some(last.opened_at)
     }
 
@@ -141,11 +142,12 @@ impl Incidents {
         self.open.len()
     }
 
-    fn open(&mut self, name: Name, decision: &Decision) {
+    fn open(&mut self, decision: &Decision) {
         self.last += 1;
-        self.open.insert(name, self.last);
+        self.open.insert(decision.worker.clone(), self.last);
         self.all.push_back(Incident {
             id: self.last,
+            worker: decision.worker.clone(),
             queue_id: decision.queue_id.clone(),
             producer: decision.producer.clone(),
             job: decision.job.clone(),

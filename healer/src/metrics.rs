@@ -6,7 +6,7 @@ use crate::{
 };
 use temper_healer_core::{
     Decision, Outcome, Topic,
-    healer::Census,
+    healer::{Census, Tally},
     replace::{End, Trouble},
 };
 use temper_ops::metrics::{Buckets, Counter, Counters, Gauge, Gauges, Histogram, Metrics};
@@ -25,6 +25,10 @@ pub struct Meters {
     pub unreadable: Counters<2>,
     /// Words that may have been another incarnation's.
     pub stale: Counter,
+    /// Reports whose time was in milliseconds where seconds belong.
+    pub millisecond_stamps: Counter,
+    /// Jobs that show no telemetry id, and so are none of ours.
+    pub nameless_jobs: Gauge,
     /// Decisions, by what was decided and for what cause.
     pub decisions: Counters<2>,
     /// Replacements that ended, by how.
@@ -68,6 +72,14 @@ impl Meters {
             stale: metrics.counter(
                 "healer_stale_reports",
                 "Reports that may have been those of a worker that was replaced",
+            ),
+            millisecond_stamps: metrics.counter(
+                "healer_millisecond_stamps",
+                "Reports whose timestamp was in milliseconds where seconds belong",
+            ),
+            nameless_jobs: metrics.gauge(
+                "healer_nameless_jobs",
+                "Jobs of the namespace that show no telemetry id, and so are none of ours",
             ),
             decisions: metrics.counters(
                 "healer_decisions",
@@ -139,6 +151,8 @@ impl Meters {
             ("healing", census.healing),
             ("unheard_successor", census.unheard_successors),
             ("left_alone", census.left_alone),
+            ("rivals", census.rivals),
+            ("vacant", census.vacant),
         ];
         for (state, workers) in states {
             self.workers
@@ -156,6 +170,19 @@ impl Meters {
                     .set(count(lag));
             }
         }
+    }
+
+    /// Shows how many Jobs show no telemetry id.
+    pub fn nameless(&self, jobs: usize) {
+        self.nameless_jobs
+            .set(count(u64::try_from(jobs).unwrap_or(u64::MAX)));
+    }
+
+    /// Counts what has been passed over since `before`.
+    pub fn tallied(&self, before: Tally, now: Tally) {
+        self.stale.inc_by(now.stale.saturating_sub(before.stale));
+        let stamps = now.stamps_in_ms.saturating_sub(before.stamps_in_ms);
+        self.millisecond_stamps.inc_by(stamps);
     }
 
     /// Counts a decision.

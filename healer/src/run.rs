@@ -61,9 +61,11 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
         ready: ready.clone(),
         metrics: Arc::new(metrics),
     };
+    let (outbox, inbox) = mpsc::channel();
+    let own_pages = settings.pages(listener.local_addr()?);
     let router = ops
         .router()
-        .merge(pages::router(board.clone(), clock.clone()));
+        .merge(pages::router(board.clone(), clock.clone(), outbox.clone()));
     let server = tokio::spawn(http::serve(listener, router, until(stopped.clone())));
     let chronicle = Chronicle::new(
         client.clone(),
@@ -90,7 +92,6 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     let telemetry =
         Telemetry::connect(settings.kafka.clone(), clock.clone()).context("connecting to Kafka")?;
 
-    let (outbox, inbox) = mpsc::channel();
     let watch = tokio::spawn(tell_jobs(client.clone(), namespace.clone(), outbox.clone()));
     let rules = tokio::spawn(tell_policy(rules, outbox.clone()));
     let lease = Lease::new(
@@ -98,7 +99,8 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
         &namespace,
         &settings.lease,
         &settings.identity,
-    );
+    )
+    .with_pages(own_pages);
     let campaign = tokio::spawn(campaign(lease, outbox.clone(), stopped));
 
     let shell = Shell::new(

@@ -11,12 +11,13 @@ use std::{
 
 use temper_healer_core::{
     Action, Decision, Event, Healer, Moment, Name, Outcome, Place, Policy, Topic, WorkerId,
+    healer::Tally,
     job::Refusal,
     policy::Fencing,
     replace::{self, End, Passed, Replacement, Trouble, Veto},
     telemetry::{Command, Report, Status, Unreadable},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     board::{Board, Standing},
@@ -64,8 +65,21 @@ pub enum Message {
     Term(Term),
     /// Another policy holds from now on.
     Policy(Box<Policy>),
+    /// Somebody asks whether a worker is known.
+    Known(Subject),
     /// It is time to end.
     Stop,
+}
+
+/// Workers that somebody asks about, and where the answer is awaited.
+#[derive(Debug)]
+pub struct Subject {
+    /// Of that queue; of any, without it.
+    pub queue: Option<String>,
+    /// With that telemetry id; with any, without it.
+    pub producer: Option<String>,
+    /// Whether there is one.
+    pub answer: oneshot::Sender<bool>,
 }
 
 /// What the shell is made of.
@@ -109,7 +123,7 @@ pub struct Shell<C> {
     shown: Option<Instant>,
     began: Moment,
     armed_at: Option<Moment>,
-    stale: u64,
+    tally: Tally,
 }
 
 impl<C: Fn() -> Moment> Shell<C> {
@@ -130,7 +144,7 @@ impl<C: Fn() -> Moment> Shell<C> {
             shown: None,
             began,
             armed_at: None,
-            stale: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -186,6 +200,15 @@ impl<C: Fn() -> Moment> Shell<C> {
             Message::Passed(worker, name, passed) => self.passed(worker, &name, passed),
             Message::Term(term) => self.term(term),
             Message::Policy(policy) => self.step(Event::Policy(policy)),
+            Message::Known(Subject {
+                queue,
+                producer,
+                answer,
+            }) => {
+                let known = self.core.knows(queue.as_deref(), producer.as_deref());
+                // Whoever asked may have gone.
+                answer.send(known).ok();
+            }
             Message::Stop => {}
         }
     }
@@ -206,6 +229,7 @@ impl<C: Fn() -> Moment> Shell<C> {
                 self.parts.ready.set("kubernetes", Ok(()));
                 self.step(Event::JobsListed);
             }
+            Told::Nameless(count) => self.parts.meters.nameless(count),
             Told::Trouble(why) => {
                 tracing::warn!(why, "watching Jobs");
                 self.parts.ready.set("kubernetes", Err(&why));
@@ -229,12 +253,12 @@ impl<C: Fn() -> Moment> Shell<C> {
 
     fn term(&mut self, term: Term) {
         let leads = term == Term::Held;
-        self.standing.leader = match term {
-            Term::Held => Some(self.parts.identity.clone()),
-            Term::By(other) => Some(other),
+        (self.standing.leader, self.standing.leader_pages) = match term {
+            Term::Held => (Some(self.parts.identity.clone()), None),
+            Term::By { holder, pages } => (Some(holder), pages),
             Term::Unknown(why) => {
                 tracing::warn!(why, "nobody can tell who holds the Lease");
-                None
+                (None, None)
             }
         };
         if leads != self.standing.leads {
@@ -347,12 +371,8 @@ impl<C: Fn() -> Moment> Shell<C> {
         self.parts.ready.set("kafka", kafka);
         let positions: Vec<_> = self.parts.telemetry.positions().collect();
         self.parts.meters.show(&self.standing, &census, &positions);
-        let stale = self.core.tally().stale;
-        self.parts
-            .meters
-            .stale
-            .inc_by(stale.saturating_sub(self.stale));
-        self.stale = stale;
+        let before = std::mem::replace(&mut self.tally, self.core.tally());
+        self.parts.meters.tallied(before, self.tally);
         self.parts.board.write(|notes| {
             (notes.as_of, notes.census, notes.positions) = (now, census, positions);
             notes.standing.clone_from(&self.standing);
@@ -436,11 +456,12 @@ fn understand<'a>(
     match heard {
         Heard::Record(record) => {
             let topic = name(record.topic);
-            read(record, meters).unwrap_or_else(|unreadable| {
-                tracing::debug!(topic, partition = record.partition, offset = record.offset, %unreadable, "passing over a message");
-                meters.unreadable.with([topic, unreadable.label()]).inc();
+            let event = read(record, meters).unwrap_or_else(|unreadable| {
+                let earlier = meters.unreadable.with([topic, unreadable.label()]).inc();
+                say_unreadable(&unreadable, record, earlier);
                 None
-            }).filter(|event| concerns(event, queue))
+            });
+            event.filter(|event| concerns(event, queue))
         }
         Heard::Partitions { topic, count } => Some(Event::Partitions { topic, count }),
         Heard::Barrier {
@@ -467,6 +488,16 @@ fn understand<'a>(
             ready.set("kafka", Err(&trouble.to_string()));
             None
         }
+    }
+}
+
+/// What can't be read is told, and ever more rarely when it goes on: the first, the second, the fourth, the eighth time and so on.
+fn say_unreadable(unreadable: &Unreadable, record: Record<'_>, earlier: u64) {
+    if (earlier + 1).is_power_of_two() {
+        tracing::warn!(
+            topic = name(record.topic), partition = record.partition, offset = record.offset, %unreadable, times = earlier + 1,
+            "passing over a message"
+        );
     }
 }
 
@@ -519,6 +550,7 @@ const fn status(status: Status) -> &'static str {
         Status::Error => "error",
         Status::Interrupted => "interrupted",
         Status::Pong => "pong",
+        Status::Other => "other",
         Status::OfQueue => "of_queue",
     }
 }

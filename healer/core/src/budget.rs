@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::{Fingerprint, Moment, job::Heal, policy::Attempts};
 
 /// Older replacements than so many are not written down.
-const REMEMBERED: usize = 20;
+pub(crate) const REMEMBERED: usize = 100;
 
 /// What the past allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,9 +25,10 @@ pub(crate) fn allowance(
     heals: &[Heal],
     attempts: &Attempts,
     error: Option<Fingerprint>,
+    well_until: Moment,
     now: Moment,
 ) -> Allowance {
-    let chain = chain(heals, attempts.healthy_after.duration(), now);
+    let chain = chain(heals, attempts.healthy_after.duration(), well_until);
     let same = repeated(chain, error);
     if same >= attempts.same_error.max(1) {
         return Allowance::SameError(same);
@@ -52,9 +53,9 @@ pub(crate) fn with_one_more(heals: &[Heal], heal: Heal) -> Vec<Heal> {
     heals.iter().skip(skipped).copied().chain([heal]).collect()
 }
 
-/// The replacements since the worker was last well for long.
-fn chain(heals: &[Heal], healthy_after: Duration, now: Moment) -> &[Heal] {
-    let mut later = now;
+/// The replacements since the worker was last well for long, as it was `well_until` then or never.
+fn chain(heals: &[Heal], healthy_after: Duration, well_until: Moment) -> &[Heal] {
+    let mut later = well_until;
     let unbroken = heals.iter().rev().take_while(|heal| {
         let broken = later.since(heal.at) > healthy_after;
         later = heal.at;
@@ -113,7 +114,7 @@ mod tests {
     #[test]
     fn waits_double_and_begin_anew_after_a_healthy_time() {
         let rules = Attempts::default();
-        let allowed = |past: &[u64], now| allowance(&heals(past), &rules, None, at(now));
+        let allowed = |past: &[u64], now| allowance(&heals(past), &rules, None, at(now), at(now));
         assert_eq!(allowed(&[], 0), Allowance::Now);
         assert_eq!(allowed(&[0], 9), Allowance::Backoff(at(10)));
         assert_eq!(allowed(&[0], 10), Allowance::Now);
@@ -124,12 +125,10 @@ mod tests {
     #[test]
     fn too_many_in_the_window_wait_for_the_oldest_to_leave_it() {
         let past = heals(&[0, 100, 200, 300, 400]);
-        let now = allowance(&past, &Attempts::default(), None, at(3000));
+        let allowed = |now| allowance(&past, &Attempts::default(), None, at(now), at(now));
+        let now = allowed(3000);
         assert_eq!(now, Allowance::Exhausted(at(3600)));
-        assert_eq!(
-            allowance(&past, &Attempts::default(), None, at(3600)),
-            Allowance::Now
-        );
+        assert_eq!(allowed(3600), Allowance::Now);
     }
 
     #[test]
@@ -137,30 +136,29 @@ mod tests {
         let same = Some(Fingerprint::of("disk full"));
         let past = heals(&[0, 20, 60]);
         let rules = Attempts::default();
-        assert_eq!(
-            allowance(&past, &rules, same, at(500)),
-            Allowance::SameError(3)
-        );
+        let allowed = |error, now| allowance(&past, &rules, error, at(now), at(now));
+        assert_eq!(allowed(same, 500), Allowance::SameError(3));
         let other = Some(Fingerprint::of("no route"));
-        assert_eq!(allowance(&past, &rules, other, at(500)), Allowance::Now);
+        assert_eq!(allowed(other, 500), Allowance::Now);
+        assert_eq!(allowed(same, 5000), Allowance::Now, "it was well for long");
         assert_eq!(
-            allowance(&past, &rules, same, at(5000)),
-            Allowance::Now,
-            "it was well for long"
+            allowance(&past, &rules, same, at(500), at(5000)),
+            Allowance::SameError(3),
+            "it was not well while it had to wait"
         );
     }
 
     #[test]
     fn what_is_written_down_is_bounded() {
-        let past = heals(&(0..30).collect::<Vec<_>>());
+        let past = heals(&(0..300).collect::<Vec<_>>());
         let written = with_one_more(
             &past,
             Heal {
-                at: at(99),
+                at: at(999),
                 error: None,
             },
         );
         assert_eq!(written.len(), REMEMBERED);
-        assert_eq!(written.last().unwrap().at, at(99));
+        assert_eq!(written.last().unwrap().at, at(999));
     }
 }

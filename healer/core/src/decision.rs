@@ -10,9 +10,12 @@ use crate::{Moment, job::Name, policy::Cause, worker::Place};
 pub struct Decision {
     /// When.
     pub at: Moment,
-    /// About which worker.
+    /// About which worker: the name that tells it from others.
+    #[serde(skip)]
+    pub worker: Name,
+    /// Its telemetry id.
     pub producer: Box<str>,
-    /// Of which queue.
+    /// The queue that it works for, as far as that was told.
     pub queue_id: Box<str>,
     /// What.
     pub decision: Verdict,
@@ -75,13 +78,6 @@ pub struct Evidence {
     /// Without a gap since then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_from: Option<Moment>,
-}
-
-impl Decision {
-    /// About whom.
-    pub fn is_about(&self, name: &Name) -> bool {
-        self.producer == name.producer && self.queue_id == name.queue
-    }
 }
 
 impl Serialize for Place {

@@ -136,6 +136,10 @@ pub enum Outcome {
     Healed,
     /// It went on by itself.
     Recovered,
+    /// Nobody could be heard for a while, so its silence is doubted, and it is listened to anew.
+    Doubted,
+    /// Its Job has been deleted, by people or for its age.
+    Vanished,
 }
 
 /// Who acts.
@@ -322,6 +326,14 @@ impl Healer {
         census
     }
 
+    /// Whether any worker is known of that queue and that producer; without the one or the other, of any. It walks over all of them.
+    pub fn knows(&self, queue: Option<&str>, producer: Option<&str>) -> bool {
+        let fits = |wanted: Option<&str>, is: &str| wanted.is_none_or(|wanted| wanted == is);
+        self.workers
+            .iter()
+            .any(|worker| fits(queue, worker.queue()) && fits(producer, &worker.name.producer))
+    }
+
     /// How soon [`Event::Tick`] is wanted again.
     pub fn patience(&self) -> Duration {
         if self.healing.is_empty() {
@@ -352,7 +364,7 @@ impl Healer {
             && !worker.awaits_news()
             && worker.jobs.waiting_successor().is_none()
             && worker.said.phase != Phase::Finished
-            && !self.workers.is_stopped(&worker.name.queue)
+            && !self.workers.is_stopped(worker)
     }
 
     fn decision(
@@ -366,8 +378,9 @@ impl Healer {
         let job = worker.jobs.incumbent().one();
         Action::Decide(Box::new(Decision {
             at: now,
+            worker: worker.name.clone(),
             producer: worker.name.producer.clone(),
-            queue_id: worker.name.queue.clone(),
+            queue_id: worker.queue().into(),
             decision: verdict,
             cause: grounds.cause,
             why,
@@ -378,9 +391,8 @@ impl Healer {
     }
 
     fn evidence(&self, worker: &Worker) -> Evidence {
-        let heard = worker.said.phase != Phase::Unheard;
         Evidence {
-            heard_at: heard.then_some(worker.said.heard),
+            heard_at: worker.said.spoke,
             last_record: worker.said.place,
             records_written: worker.said.records,
             seen_through: self.sight.through(),

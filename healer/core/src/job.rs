@@ -31,6 +31,8 @@ pub mod keys {
     pub const OLD_PODS: &str = "healer.temper.dev/old-pods";
     /// Annotation: recent replacements of the line, which budgets are counted from.
     pub const HEALS: &str = "healer.temper.dev/heals";
+    /// Annotation of a successor: when it was released, RFC 3339. If it is suspended after that, people have done it.
+    pub const RELEASED_AT: &str = "healer.temper.dev/released-at";
     /// Annotation of a Job that was to be replaced and is not: the uid of the successor that was meant for it.
     pub const REPRIEVED: &str = "healer.temper.dev/reprieved-from";
     /// Annotation of the same Job: when that was, RFC 3339. Nothing that was decided before then is begun anew.
@@ -129,6 +131,8 @@ pub struct Replaces {
     pub decided: Moment,
     /// Recent replacements of the line, this one included.
     pub heals: Vec<Heal>,
+    /// It was released: it has run.
+    pub released: bool,
 }
 
 /// A replacement that was begun: what budgets are counted from.
@@ -224,10 +228,11 @@ impl Job {
         let queue = queue(job).unwrap_or_default();
         let shown =
             annotation(job, keys::PRODUCER).or_else(|| variable(job, "TELEMETRY_PRODUCER_ID"));
-        let producer = match shown {
-            Some(producer) => producer.to_owned(),
-            None => guess(name, queue, variable(job, "SYMBOL")).ok_or(NotAWorker::Nameless)?,
-        };
+        // The names of replacements are made of the first one's, which is what tells.
+        let first = annotation(job, keys::BASE_NAME).unwrap_or(name);
+        let guess = || guess(first, queue, variable(job, "SYMBOL"));
+        let producer = shown.map(str::to_owned).or_else(guess);
+        let producer = producer.ok_or(NotAWorker::Nameless)?;
         if producer.len() > MAX_NAME_BYTES || queue.len() > MAX_NAME_BYTES {
             return Err(NotAWorker::Nameless);
         }
@@ -260,7 +265,8 @@ impl Job {
 
     /// It replaces another Job and waits to be released.
     pub fn is_waiting_successor(&self) -> bool {
-        self.state == State::Suspended && self.replaces().is_some()
+        let waits = |replaces: &Replaces| !replaces.released;
+        self.state == State::Suspended && self.replaces().is_some_and(waits)
     }
 
     /// It has several pods or indexes.
@@ -383,6 +389,7 @@ fn replaces(job: &Value) -> Option<Replaces> {
             .and_then(timestamp)
             .unwrap_or_default(),
         heals: note(keys::HEALS).map(heals).unwrap_or_default(),
+        released: note(keys::RELEASED_AT).is_some(),
     })
 }
 
@@ -410,9 +417,9 @@ pub fn write_heals(heals: &[Heal]) -> String {
     entries.collect::<Vec<_>>().join(", ")
 }
 
-/// The queue, by label, or by the worker's environment.
+/// The queue, by the worker's environment, which is what it reports under; else by the label, which may be a shortened one.
 fn queue(job: &Value) -> Option<&str> {
-    label(job, "queue_id").or_else(|| variable(job, "QUEUE_ID"))
+    variable(job, "QUEUE_ID").or_else(|| label(job, "queue_id"))
 }
 
 /// The telemetry id of a Job that shows none: StreamForge names Jobs `job-<target>-<symbol>-<shortid>`, telemetry ids
@@ -518,6 +525,31 @@ mod tests {
         assert_eq!((&*name.producer, read.guessed), ("loader__z", false));
         job["metadata"]["annotations"] = json!({ keys::PRODUCER: "own__1" });
         assert_eq!(&*Job::read(&job).unwrap().0.producer, "own__1");
+    }
+
+    #[test]
+    fn a_replacement_of_a_job_that_shows_no_id_is_the_same_worker() {
+        let mut job = appendix_b();
+        job["metadata"]["name"] = json!("job-arango-candles-btcusdt-abc123-r2");
+        assert_eq!(Job::read(&job), Err(NotAWorker::Nameless));
+        job["metadata"]["annotations"] =
+            json!({keys::BASE_NAME: "job-arango-candles-btcusdt-abc123"});
+        let (name, read) = Job::read(&job).unwrap();
+        assert_eq!(
+            (&*name.producer, read.guessed),
+            ("arango-candles__abc123", true)
+        );
+    }
+
+    #[test]
+    fn a_label_that_had_to_be_shortened_is_no_other_queue() {
+        let mut job = appendix_b();
+        job["metadata"]["labels"]["queue_id"] = json!("wf-btcusdt-api");
+        let (name, _) = Job::read(&job).unwrap();
+        assert_eq!(&*name.queue, "wf-btcusdt-api_candles_1m-20240801-abc123");
+        job["spec"]["template"]["spec"]["containers"] = json!([]);
+        job["metadata"]["annotations"] = json!({keys::PRODUCER: "loader__1"});
+        assert_eq!(&*Job::read(&job).unwrap().0.queue, "wf-btcusdt-api");
     }
 
     #[test]

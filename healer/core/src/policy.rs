@@ -14,7 +14,7 @@ pub use self::{
     glob::Glob,
     units::{Share, Span},
 };
-use crate::sight::Patience;
+use crate::{budget::REMEMBERED, sight::Patience};
 
 /// The policy: which workers are replaced, for what, and how much of it at a time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -281,6 +281,12 @@ impl Kind {
                 return Err(("heal".to_owned(), why));
             }
         }
+        let most = u32::try_from(REMEMBERED).unwrap_or(u32::MAX);
+        if self.attempts.max > most {
+            let why =
+                format!("no more than {most} replacements are remembered; write that or less");
+            return Err(("attempts.max".to_owned(), why));
+        }
         let deadlines = [
             ("startDeadline", self.start_deadline),
             ("silentDeadline", self.silent_deadline),
@@ -377,5 +383,9 @@ mod tests {
         refused("{kinds: [], guards: {maxUnhealthy: 140%}}", "140%");
         refused("{kinds: [], sight: {maxGap: 0s}}", "at least 1s");
         refused("kinds: [{workers: '', heal: []}]", "empty");
+        refused(
+            "kinds: [{workers: a, silentDeadline: 1m, attempts: {max: 101}}]",
+            "kinds[0].attempts.max",
+        );
     }
 }

@@ -65,6 +65,10 @@ pub enum Veto {
     Recovered,
     /// Its Job has started it again: the pod that was silent is not there any more.
     Restarted,
+    /// It could not be heard for a while since: its silence is doubted.
+    Dark,
+    /// It was decided too long ago, or somebody has taken it back.
+    Stale,
     /// Healing is paused.
     Paused,
 }
@@ -76,6 +80,8 @@ impl Veto {
             Self::Stopped => "its queue was stopped",
             Self::Recovered => "it was heard again",
             Self::Restarted => "its Job has started it again",
+            Self::Dark => "nobody could be heard for a while, so it is listened to anew",
+            Self::Stale => "that was decided too long ago, so it is decided anew",
             Self::Paused => "healing is paused",
         }
     }
@@ -212,6 +218,11 @@ impl Replacement {
         format!("{}-{mark}{suffix}", kept.trim_end_matches(['-', '.']))
     }
 
+    /// It was decided so long ago that it has to be decided anew.
+    pub(crate) fn is_stale(&self, now: Moment) -> bool {
+        now.since(self.decided) > STALE_AFTER
+    }
+
     /// The replacement that a waiting successor is part of.
     pub fn resumed(
         worker: &Name,
@@ -292,7 +303,8 @@ async fn try_pass<C: Cluster>(
             Passed::Reprieved
         }
         Step::Release { version } => {
-            let run = json!({"spec": {"suspend": false}});
+            let released = json!({job::keys::RELEASED_AT: now.to_string()});
+            let run = json!({"metadata": {"annotations": released}, "spec": {"suspend": false}});
             cluster.patch(&name, &version, run).await?;
             Passed::Over(End::Released)
         }
@@ -349,7 +361,7 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
     }
     // A successor was there, and another healer has withdrawn it.
     if reprieved_at(job).is_some_and(|at| at >= replacement.decided) {
-        return Step::End(End::Vetoed(Veto::Recovered));
+        return Step::End(End::Vetoed(Veto::Stale));
     }
     if let Some(refusal) = refused(replacement, job, &seen.pods) {
         return Step::End(End::Refused(refusal));
@@ -362,23 +374,27 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
 
 /// Why the Job may not be replaced, as it is at this moment.
 fn refused(replacement: &Replacement, job: &Value, pods: &[Pod]) -> Option<Refusal> {
-    if let Some(refusal) = job::refusal(job) {
+    if let Some(refusal) = barred(job) {
         return Some(refusal);
-    }
-    if job::state(job) == State::Suspended {
-        return Some(Refusal::Suspended);
     }
     if job::is_parallel(job) && !replacement.parallel_jobs {
         return Some(Refusal::Parallel);
     }
     let none_runs =
-        job::state(job) == State::Active && pods.iter().all(|pod| pod.phase == Phase::Pending);
-    (replacement.cause == Cause::Silent && none_runs).then(|| Refusal::NotRunning(whys(pods)))
+        job::state(job) == State::Active && !pods.iter().any(|pod| pod.phase == Phase::Running);
+    (replacement.cause != Cause::Error && none_runs).then(|| Refusal::NotRunning(whys(pods)))
+}
+
+/// Why nobody may replace the Job as it is now, whatever the policy says: whose it is, or what people have done to it.
+fn barred(job: &Value) -> Option<Refusal> {
+    let suspended = job::state(job) == State::Suspended;
+    job::refusal(job).or_else(|| suspended.then_some(Refusal::Suspended))
 }
 
 /// Why pods do not run.
 fn whys(pods: &[Pod]) -> String {
-    let whys: Vec<_> = pods.iter().map(|pod| &*pod.why).collect();
+    let waits = pods.iter().filter(|pod| pod.phase == Phase::Pending);
+    let whys: Vec<_> = waits.map(|pod| &*pod.why).collect();
     if whys.is_empty() {
         "it has none".to_owned()
     } else {
@@ -405,24 +421,23 @@ fn go_on(
     match (old, veto) {
         (Old::Another, _) => Go::Withdraw(End::Overtaken),
         (Old::Complete, _) => Go::Withdraw(End::Completed),
-        (Old::Live(job), veto) if is_reprieved(job, successor) => {
-            Go::Withdraw(End::Vetoed(veto.unwrap_or(Veto::Recovered)))
-        }
+        (Old::Live(job), veto) if is_reprieved(job, successor) => Go::Withdraw(match barred(job) {
+            Some(refusal) => End::Refused(refusal),
+            None => End::Vetoed(
+                veto.unwrap_or_else(|| why_reprieved(replacement, job, successor, seen)),
+            ),
+        }),
         // Another healer may be about to delete it: it must be stopped before the successor goes.
         (Old::Live(job), Some(_)) => Go::Reprieve(version(job)),
         (Old::Live(job), None)
-            if now.since(replacement.decided) > STALE_AFTER
-                || has_restarted(replacement, job)
-                || has_another_pod(successor, &seen.pods) =>
+            if barred(job).is_some()
+                || may_have_recovered(replacement, job, successor, seen, now) =>
         {
             Go::Reprieve(version(job))
         }
-        (Old::Live(job), None) => match job::refusal(job) {
-            Some(refusal) => Go::Withdraw(End::Refused(refusal)),
-            None => Go::Step(Step::Delete {
-                version: version(job),
-            }),
-        },
+        (Old::Live(job), None) => Go::Step(Step::Delete {
+            version: version(job),
+        }),
         (Old::Deleting | Old::Gone, Some(Veto::Stopped)) => {
             Go::Withdraw(End::Vetoed(Veto::Stopped))
         }
@@ -432,6 +447,30 @@ fn go_on(
             0 => Go::Release,
             pods => Go::Step(Step::Wait(Wait::OldPods(pods))),
         },
+    }
+}
+
+/// The worker may be well again, and nobody has heard of it. One whose Job has failed is not, and must be replaced before its Job is
+/// removed for its age.
+fn may_have_recovered(
+    replacement: &Replacement,
+    job: &Value,
+    successor: &Value,
+    seen: &Seen,
+    now: Moment,
+) -> bool {
+    let recovers = replacement.is_stale(now)
+        || has_restarted(replacement, job)
+        || has_another_pod(successor, &seen.pods);
+    recovers && job::state(job) != State::Failed
+}
+
+/// Why a Job was reprieved by whoever could not say so.
+fn why_reprieved(replacement: &Replacement, job: &Value, successor: &Value, seen: &Seen) -> Veto {
+    if has_restarted(replacement, job) || has_another_pod(successor, &seen.pods) {
+        Veto::Restarted
+    } else {
+        Veto::Stale
     }
 }
 
@@ -487,8 +526,11 @@ impl<'a> Successor<'a> {
         }
         match job::state(job) {
             State::Deleting => Self::Deleting,
-            State::Suspended => Self::Waiting(job),
-            State::Active | State::Complete | State::Failed => Self::Released,
+            State::Suspended if annotation(job, job::keys::RELEASED_AT).is_none() => {
+                Self::Waiting(job)
+            }
+            // Whoever was released and is suspended has been suspended by people.
+            State::Suspended | State::Active | State::Complete | State::Failed => Self::Released,
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! StreamForge's pages show one message in half a dozen variants: without `records_written`, with `telemetry_id` instead of `producer`,
 //! without `timestamp`, with fields of their own. So every field but the status is optional, a field of another type than expected
-//! counts as absent, and fields that nobody here knows are skipped. What can't be read at all is an [`Unreadable`], to be counted and
+//! counts as absent, fields that nobody here knows are skipped, and a status that nobody knows is still a sign of life. What can't be read at all is an [`Unreadable`], to be counted and
 //! passed over: no message may hold up a partition.
 
 mod lenient;
@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use self::lenient::{Flag, Number, Text};
+use self::lenient::{Flag, Number, Text, without_not_numbers};
 use crate::Moment;
 
 /// A message of more bytes is not looked into: workers' reports are some hundred bytes.
@@ -54,6 +54,8 @@ pub enum Status {
     Interrupted,
     /// It answers a `ping`.
     Pong,
+    /// Something else: it is alive, and that is all we know.
+    Other,
     /// A state of the queue in the database (`stopped`, `pending`), which says nothing of the worker.
     OfQueue,
 }
@@ -65,6 +67,8 @@ pub struct Command<'a> {
     pub queue: Cow<'a, str>,
     /// What is to be done.
     pub demand: Demand,
+    /// When that was demanded, by the clock of whoever did.
+    pub stamp: Option<Moment>,
 }
 
 /// What can be demanded of a queue.
@@ -150,7 +154,18 @@ struct RawReport<'a> {
 impl<'a> Report<'a> {
     /// Reads a message of `queue-events`.
     pub fn parse(payload: &'a [u8]) -> Result<Self, Unreadable> {
-        let raw: RawReport<'a> = json(payload)?;
+        let read = json(payload).and_then(Self::read);
+        // A trainer whose loss is not a number any more still says that it is at work.
+        let clean = matches!(read, Err(Unreadable::NotJson(_)))
+            .then(|| without_not_numbers(payload))
+            .flatten();
+        match clean {
+            Some(clean) => json(&clean).and_then(Report::read).map(Report::into_owned),
+            None => read,
+        }
+    }
+
+    fn read(raw: RawReport<'a>) -> Result<Self, Unreadable> {
         let status = status(&raw)?;
         let producer = name(raw.producer.0.or(raw.telemetry_id.0))?;
         let stamp = raw.timestamp.0.and_then(seconds_or_ms);
@@ -165,6 +180,19 @@ impl<'a> Report<'a> {
             stamp: stamp.map(|(moment, _)| moment),
             stamp_in_ms: stamp.is_some_and(|(_, in_ms)| in_ms),
         })
+    }
+
+    /// The same, of a message that need not last as long.
+    fn into_owned(self) -> Report<'static> {
+        Report {
+            queue: self.queue.into_owned().into(),
+            producer: self.producer.into_owned().into(),
+            message: self.message.map(|message| message.into_owned().into()),
+            status: self.status,
+            records: self.records,
+            stamp: self.stamp,
+            stamp_in_ms: self.stamp_in_ms,
+        }
     }
 
     /// What kind of worker it is: the producer's name up to its `__`, all of it where there is none.
@@ -194,9 +222,9 @@ fn status(raw: &RawReport<'_>) -> Result<Status, Unreadable> {
         "interrupted" => Status::Interrupted,
         "pong" => Status::Pong,
         "stopped" | "pending" => Status::OfQueue,
-        other => return Err(unknown("status", other)),
+        _ => Status::Other,
     };
-    let goes_on = matches!(status, Status::Started | Status::Loading);
+    let goes_on = matches!(status, Status::Started | Status::Loading | Status::Other);
     Ok(if goes_on && raw.finished.0 {
         Status::Finished
     } else {
@@ -212,6 +240,8 @@ struct RawCommand<'a> {
     queue_id: Text<'a>,
     #[serde(borrow, default, rename = "type")]
     kind: Text<'a>,
+    #[serde(default)]
+    timestamp: Number,
 }
 
 impl<'a> Command<'a> {
@@ -223,7 +253,12 @@ impl<'a> Command<'a> {
         if demand != Demand::Other && queue.is_empty() {
             return Err(Unreadable::Without("queue_id"));
         }
-        Ok(Self { queue, demand })
+        let stamp = raw.timestamp.0.and_then(seconds_or_ms);
+        Ok(Self {
+            queue,
+            demand,
+            stamp: stamp.map(|(moment, _)| moment),
+        })
     }
 }
 
@@ -363,8 +398,6 @@ mod tests {
             report(r#"{"status":"error"}"#),
             Err(Unreadable::Without("producer"))
         );
-        let vanished = report(r#"{"producer":"p","status":"vanished"}"#).unwrap_err();
-        assert_eq!(vanished.to_string(), "unknown status `vanished`");
         let large = vec![b' '; MAX_MESSAGE_BYTES + 1];
         assert_eq!(Report::parse(&large).unwrap_err().label(), "too_large");
         let long = format!(r#"{{"producer":"{}","status":"error"}}"#, "x".repeat(254));
@@ -372,6 +405,28 @@ mod tests {
             report(&long).unwrap_err(),
             Unreadable::LongName { bytes: 254 }
         );
+    }
+
+    #[test]
+    fn a_status_that_nobody_knows_is_a_sign_of_life() {
+        let alive = r#"{"producer":"p","status":"retrying"}"#;
+        assert_eq!(report(alive).unwrap().status, Status::Other);
+        let done = r#"{"producer":"p","status":"complete","finished":true}"#;
+        assert_eq!(report(done).unwrap().status, Status::Finished);
+    }
+
+    #[test]
+    fn what_python_writes_for_no_number_hides_nothing_else() {
+        let trainer = r#"{"producer":"gnn-trainer__1","status":"loading","message":"loss is NaN \\\" NaN","extra":{"loss":NaN,"best":-Infinity},"records_written":Infinity}"#;
+        let read = report(trainer).unwrap();
+        assert_eq!(
+            (&*read.producer, read.status),
+            ("gnn-trainer__1", Status::Loading)
+        );
+        assert_eq!(read.message.as_deref(), Some("loss is NaN \\\" NaN"));
+        assert_eq!(read.records, None);
+        assert_eq!(report(r#"{"a":NaN"#).unwrap_err().label(), "not_json");
+        assert_eq!(report(r#"{"a":NaNN}"#).unwrap_err().label(), "not_json");
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl<T> Wheel<T> {
         }
         for slot in first..=target {
             if let Some(ids) = self.slots.get_mut(usize_of(slot % SLOTS)) {
-                out.append(ids);
+                // Its room is given back: after an outage everybody comes up in the same slot.
+                out.append(&mut std::mem::take(ids));
             }
         }
     }

@@ -15,6 +15,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Worker {
     pub(crate) name: Name,
+    /// The queue that it works for, if it was met without one and has been told of it since: its Job may not show it, or its words.
+    pub(crate) queue_told: Option<Box<str>>,
     /// Index of its kind in the policy; none if the policy does not name it.
     pub(crate) kind: Option<u16>,
     pub(crate) said: Said,
@@ -29,10 +31,31 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
+    /// The queue that it works for, as far as anybody has told.
+    pub(crate) fn queue(&self) -> &str {
+        self.queue_told.as_deref().unwrap_or(&self.name.queue)
+    }
+
     /// The Job of that uid is gone, whatever a watch may still say.
     pub(crate) fn replace(&mut self, uid: &str) {
         self.jobs.remove(uid);
         self.replaced = Some(Mark::of_uid(uid));
+    }
+
+    /// Something about its Jobs speaks against replacing it, whatever it is in trouble for.
+    pub(crate) fn is_barred(&self) -> bool {
+        match self.jobs.incumbent() {
+            Incumbent::Rivals(..) => true,
+            Incumbent::One(job) => job.refusal().is_some(),
+            Incumbent::Nobody => false,
+        }
+    }
+
+    /// It is at work, and nothing stands against it. A Job that it once had must still run.
+    pub(crate) fn is_up(&self) -> bool {
+        let runs = |job: &Job| job.state == State::Active;
+        let has_its_job = self.seat.is_none() || self.jobs.incumbent().one().is_some_and(runs);
+        self.said.phase == Phase::Working && matches!(self.course, Course::Well) && has_its_job
     }
 
     /// Its Job has failed, and it has not said that it is done.
@@ -64,6 +87,12 @@ pub(crate) struct Said {
     pub(crate) settling: Option<Moment>,
     /// It has been listened to since `heard`; otherwise that is when this healer took over.
     pub(crate) heard_since: bool,
+    /// A pod of it has begun since its last word: it has the time of one that begins.
+    pub(crate) fresh: bool,
+    /// When it last said a word, on our clock; none if nobody heard one.
+    pub(crate) spoke: Option<Moment>,
+    /// When it said its last word, by its own clock, which may be wrong.
+    pub(crate) stamp: Option<Moment>,
     /// Until then another incarnation may have spoken as well, and nobody can tell whose bad news it was.
     pub(crate) shared_until: Moment,
     /// The last word was heard as it was said, and not read again later.
@@ -107,6 +136,9 @@ impl Said {
             appended: None,
             settling: None,
             heard_since: true,
+            fresh: false,
+            spoke: None,
+            stamp: None,
             shared_until: Moment::from_unix_ms(0),
             live: false,
             error: None,
@@ -148,6 +180,8 @@ pub(crate) struct Suspicion {
     pub(crate) told: Option<Hold>,
     /// The cluster refused: not again before then.
     pub(crate) not_before: Moment,
+    /// That it refused has been told; until it agrees there is nothing new to tell.
+    pub(crate) refused: bool,
 }
 
 impl Suspicion {
@@ -164,6 +198,7 @@ impl Suspicion {
             error,
             told: None,
             not_before: now,
+            refused: false,
         }
     }
 }
@@ -193,6 +228,8 @@ pub(crate) struct Healing {
     pub(crate) created: bool,
     /// The deletion of the old Job was asked for.
     pub(crate) deleted: bool,
+    /// It was taken up from another healer, or an earlier life of this one, and nobody knows whether the worker is still silent.
+    pub(crate) doubted: bool,
     /// A pass is under way.
     pub(crate) passing: bool,
     pub(crate) next: Moment,
@@ -215,6 +252,7 @@ impl Healing {
             deleted: false,
             restarted: false,
             begun: now,
+            doubted: false,
             passing: false,
             next: now,
             idle: 0,
@@ -242,7 +280,9 @@ pub(crate) enum Incumbent<'a> {
 pub(crate) enum Begun {
     /// It runs, and did not before.
     Job,
-    /// A pod runs and none did, or one has failed and its controller starts another one.
+    /// A pod has failed, and its controller starts another one.
+    AnotherPod,
+    /// A pod runs and none did.
     Pod,
 }
 
@@ -255,13 +295,14 @@ impl Jobs {
             return runs.then_some(Begun::Job);
         };
         let failed = known.failures < job.failures;
-        let pod_begins = failed || (job.has_run && !known.has_run);
+        let runs_now = job.has_run && !known.has_run;
         // One that is not ready for a while is no other one.
         job.has_run |= known.has_run && !failed;
         let known = mem::replace(known, job);
         match (runs, known.state == State::Active) {
             (true, false) => Some(Begun::Job),
-            (true, true) if pod_begins => Some(Begun::Pod),
+            (true, true) if failed => Some(Begun::AnotherPod),
+            (true, true) if runs_now => Some(Begun::Pod),
             _ => None,
         }
     }

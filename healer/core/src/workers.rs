@@ -63,6 +63,8 @@ struct Queue {
     first: u32,
     /// People demanded that it stops, and have not demanded that it starts since.
     stopped: bool,
+    /// When the last demand was made that was read again.
+    demanded: Option<Moment>,
 }
 
 impl Workers {
@@ -108,6 +110,7 @@ impl Workers {
         let queue = Mark::of(&name.queue);
         let id = self.fill(Worker {
             name,
+            queue_told: None,
             kind,
             said: Said::nothing(now),
             jobs: Jobs::default(),
@@ -154,21 +157,46 @@ impl Workers {
         }
     }
 
-    /// Notes what people demand of a queue.
-    pub(crate) fn stop(&mut self, queue: &str, stopped: bool) {
-        if let Some(known) = self.queues.get_mut(&Mark::of(queue)) {
+    /// Notes what people demand of a queue, and when they did, if that is to be compared.
+    ///
+    /// What is read again comes in no order where the topic has several partitions: the latest demand holds, and of two at once the stop.
+    pub(crate) fn demand(&mut self, queue: &str, stopped: bool, at: Option<Moment>) {
+        let mark = Mark::of(queue);
+        let is_strange = !self.queues.contains_key(&mark);
+        if is_strange && !stopped && at.is_none() {
+            return;
+        }
+        let known = self.queues.entry(mark).or_default();
+        let is_earlier = |at: Moment, last: Moment| at < last || (at == last && !stopped);
+        let ordered = at.zip(known.demanded);
+        if !ordered.is_some_and(|(at, last)| is_earlier(at, last)) {
             known.stopped = stopped;
-        } else if stopped {
-            self.queues.entry(Mark::of(queue)).or_default().stopped = true;
-            self.strange_queues.push_back(Mark::of(queue));
+            known.demanded = at.or(known.demanded);
+        }
+        if is_strange {
+            self.strange_queues.push_back(mark);
             self.bound_queues();
         }
     }
 
-    pub(crate) fn is_stopped(&self, queue: &str) -> bool {
-        self.queues
-            .get(&Mark::of(queue))
-            .is_some_and(|queue| queue.stopped)
+    /// People demanded that its queue stops.
+    pub(crate) fn is_stopped(&self, worker: &Worker) -> bool {
+        let known = self.queues.get(&Mark::of(worker.queue()));
+        known.is_some_and(|queue| queue.stopped)
+    }
+
+    /// Notes which queue a worker works for that was met without one.
+    pub(crate) fn adopt_queue(&mut self, id: WorkerId, queue: &str) {
+        let Some(worker) = self.get_mut(id) else {
+            return;
+        };
+        if queue.is_empty() || !worker.name.queue.is_empty() || worker.queue() == queue {
+            return;
+        }
+        let before = Mark::of(worker.queue());
+        worker.queue_told = Some(queue.into());
+        self.leave(before, id.index);
+        self.join(Mark::of(queue), id.index);
     }
 
     /// All workers of a queue.
@@ -177,6 +205,20 @@ impl Workers {
         let first = known.and_then(|queue| self.slots.get(index_of(queue.first)));
         let slots = iter::successors(first, |slot| self.slots.get(index_of(slot.peers.next)));
         slots.filter_map(|slot| slot.worker.as_ref())
+    }
+
+    /// Those workers of a queue of which `wanted` holds.
+    pub(crate) fn ids_of_queue(
+        &self,
+        queue: &str,
+        wanted: impl Fn(&Worker) -> bool,
+    ) -> Vec<WorkerId> {
+        let known = self.queues.get(&Mark::of(queue));
+        let next = |index: &u32| Some(self.slots.get(index_of(*index))?.peers.next);
+        let first = known.map(|queue| queue.first);
+        let ids = iter::successors(first, next).filter_map(|index| self.id(index));
+        ids.filter(|id| self.get(*id).is_some_and(&wanted))
+            .collect()
     }
 
     pub(crate) fn ids(&self) -> Vec<WorkerId> {
@@ -255,7 +297,6 @@ impl Workers {
         };
         slot.generation = slot.generation.wrapping_add(1);
         self.free.push(id.index);
-        let mark = Mark::of(&worker.name.queue);
         let hash = self.hasher.hash_one(&*worker.name.producer);
         if let Ok(entry) = self
             .by_producer
@@ -263,7 +304,7 @@ impl Workers {
         {
             entry.remove();
         }
-        self.leave(mark, id.index);
+        self.leave(Mark::of(worker.queue()), id.index);
     }
 
     fn join(&mut self, queue: Mark, index: u32) {
@@ -319,6 +360,7 @@ impl Default for Queue {
         Self {
             first: NOBODY,
             stopped: false,
+            demanded: None,
         }
     }
 }
@@ -377,6 +419,42 @@ mod tests {
             assert_eq!(left, expected);
             assert_eq!(workers.of_queue("r").count(), 1);
         }
+    }
+
+    #[test]
+    fn whose_queue_is_told_later_belongs_to_it_from_then_on() {
+        let now = Moment::default();
+        let mut workers = Workers::default();
+        let without = workers.add(name("", "a"), None, now);
+        let with = workers.add(name("q", "b"), None, now);
+        workers.demand("q", true, None);
+        let is_stopped = |workers: &Workers, id| workers.is_stopped(workers.get(id).unwrap());
+        assert!(!is_stopped(&workers, without) && is_stopped(&workers, with));
+        workers.adopt_queue(without, "q");
+        assert!(is_stopped(&workers, without));
+        assert_eq!(workers.of_queue("q").count(), 2);
+        assert_eq!(workers.of_queue("").count(), 0);
+        workers.adopt_queue(with, "r");
+        assert!(is_stopped(&workers, with), "its own name says another one");
+        workers.forget(without);
+        assert_eq!(workers.of_queue("q").count(), 1);
+    }
+
+    #[test]
+    fn of_demands_that_are_read_again_the_latest_holds_and_of_two_at_once_the_stop() {
+        let at = |second: u64| Some(Moment::from_unix_ms(second * 1000));
+        let stopped = |demands: &[(bool, u64)]| {
+            let mut workers = Workers::default();
+            for (stopped, second) in demands {
+                workers.demand("q", *stopped, at(*second));
+            }
+            let id = workers.add(name("q", "a"), None, Moment::default());
+            workers.is_stopped(workers.get(id).unwrap())
+        };
+        assert!(stopped(&[(false, 1), (true, 2)]));
+        assert!(stopped(&[(true, 2), (false, 1)]));
+        assert!(!stopped(&[(false, 3), (true, 2)]));
+        assert!(stopped(&[(true, 2), (false, 2)]));
     }
 
     #[test]

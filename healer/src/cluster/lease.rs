@@ -4,7 +4,7 @@
 //! this candidate has not seen it change for its duration by its own clock, so clocks need not agree. Nothing unsafe follows from two
 //! holders: names of successors and preconditions make them harmless. The Lease only keeps them from doing the same work twice.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use k8s_openapi::{
     api::coordination::v1::{Lease as Record, LeaseSpec},
@@ -24,13 +24,21 @@ pub(super) const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// How often it is renewed, or tried for.
 pub const RETRY: Duration = Duration::from_secs(2);
 
+/// Annotation of the Lease: where the pages of its holder are.
+const PAGES: &str = "healer.temper.dev/pages";
+
 /// Whether this candidate holds the Lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Term {
     /// It does.
     Held,
     /// Another one does.
-    By(String),
+    By {
+        /// Its name.
+        holder: String,
+        /// Where its pages are, if it says so.
+        pages: Option<SocketAddr>,
+    },
     /// Nobody can tell: the API server does not answer.
     Unknown(String),
 }
@@ -41,6 +49,7 @@ pub struct Lease {
     api: Api<Record>,
     name: String,
     identity: String,
+    pages: Option<SocketAddr>,
     /// The record as it was last seen to change, and when that was.
     seen: Option<(Record, Instant)>,
     renewed: Option<Instant>,
@@ -53,9 +62,17 @@ impl Lease {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: identity.to_owned(),
+            pages: None,
             seen: None,
             renewed: None,
         }
+    }
+
+    /// Says in the Lease, while this candidate holds it, where its pages are.
+    #[must_use]
+    pub const fn with_pages(mut self, pages: Option<SocketAddr>) -> Self {
+        self.pages = pages;
+        self
     }
 
     /// Tries to get or to keep it. To be called every [`RETRY`].
@@ -102,8 +119,12 @@ impl Lease {
         self.observe(record);
         match &self.seen {
             Some((record, since)) if !self.is_free(record, *since) => {
+                let term = Term::By {
+                    holder: holder(record).unwrap_or_default().to_owned(),
+                    pages: pages(record),
+                };
                 self.renewed = None;
-                Ok(Term::By(holder(record).unwrap_or_default().to_owned()))
+                Ok(term)
             }
             Some((record, _)) => self.take(Some(record.clone())).await,
             None => Ok(Term::Unknown("the Lease was not seen".to_owned())),
@@ -168,6 +189,12 @@ impl Lease {
         let transitions = spec.lease_transitions.unwrap_or(0) + i32::from(!ours && old.is_some());
         let mut record = old.cloned().unwrap_or_default();
         record.metadata.name = Some(self.name.clone());
+        let annotations = record.metadata.annotations.get_or_insert_default();
+        match self.pages {
+            Some(pages) => annotations.insert(PAGES.to_owned(), pages.to_string()),
+            // Those of the holder before.
+            None => annotations.remove(PAGES),
+        };
         record.spec = Some(LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
@@ -182,6 +209,11 @@ impl Lease {
         });
         record
     }
+}
+
+fn pages(record: &Record) -> Option<SocketAddr> {
+    let annotations = record.metadata.annotations.as_ref()?;
+    annotations.get(PAGES)?.parse().ok()
 }
 
 fn holder(record: &Record) -> Option<&str> {

@@ -23,6 +23,8 @@ pub enum Told {
     Gone(Uid),
     /// All that there are have been told.
     Listed,
+    /// So many Jobs show no telemetry id: whose they are nobody knows.
+    Nameless(usize),
     /// The watch has failed, and is begun again.
     Trouble(String),
 }
@@ -41,13 +43,16 @@ pub fn watch(client: Client, namespace: &str) -> impl Stream<Item = Told> + Send
 struct Known {
     /// Uids of workers' Jobs, and whether the list that is under way holds them.
     uids: BTreeMap<Uid, bool>,
+    /// The same of Jobs that show no telemetry id.
+    nameless: BTreeMap<Uid, bool>,
 }
 
 impl Known {
     fn tell(&mut self, event: watcher::Result<watcher::Event<DynamicObject>>) -> Vec<Told> {
         match event {
             Ok(watcher::Event::Init) => {
-                self.uids.values_mut().for_each(|listed| *listed = false);
+                let all = self.uids.values_mut().chain(self.nameless.values_mut());
+                all.for_each(|listed| *listed = false);
                 Vec::new()
             }
             Ok(watcher::Event::InitApply(object) | watcher::Event::Apply(object)) => {
@@ -56,6 +61,9 @@ impl Known {
             Ok(watcher::Event::InitDone) => self.forget_unlisted(),
             Ok(watcher::Event::Delete(object)) => {
                 let uid = Uid::of(&object.metadata.uid.unwrap_or_default());
+                if self.nameless.remove(&uid).is_some() {
+                    return vec![Told::Nameless(self.nameless.len())];
+                }
                 let known = self.uids.remove(&uid).is_some();
                 known.then_some(Told::Gone(uid)).into_iter().collect()
             }
@@ -71,7 +79,11 @@ impl Known {
                 Some(Told::Job(name, Box::new(job)))
             }
             // Other people's Jobs are none of ours.
-            Err(NotAWorker::Nameless) => None,
+            Err(NotAWorker::Nameless) => {
+                let uid = Uid::of(&object.metadata.uid.clone().unwrap_or_default());
+                let is_new = self.nameless.insert(uid, true).is_none();
+                is_new.then_some(Told::Nameless(self.nameless.len()))
+            }
             Err(why) => Some(Told::Trouble(format!("a Job can't be read: {why}"))),
         }
     }
@@ -85,6 +97,8 @@ impl Known {
             }
             *listed
         });
+        self.nameless.retain(|_, listed| *listed);
+        told.push(Told::Nameless(self.nameless.len()));
         told.push(Told::Listed);
         told
     }
@@ -106,6 +120,7 @@ mod tests {
             Told::Job(_, job) => format!("job {}", job.uid),
             Told::Gone(uid) => format!("gone {uid}"),
             Told::Listed => "listed".to_owned(),
+            Told::Nameless(count) => format!("{count} nameless"),
             Told::Trouble(why) => why.clone(),
         };
         told.iter().map(word).collect()
@@ -118,11 +133,30 @@ mod tests {
         assert!(tell(watcher::Event::Init).is_empty());
         assert_eq!(tell(watcher::Event::InitApply(object("a"))), ["job a"]);
         assert_eq!(tell(watcher::Event::InitApply(object("b"))), ["job b"]);
-        assert_eq!(tell(watcher::Event::InitDone), ["listed"]);
+        assert_eq!(tell(watcher::Event::InitDone), ["0 nameless", "listed"]);
         assert!(tell(watcher::Event::Init).is_empty());
         assert_eq!(tell(watcher::Event::InitApply(object("b"))), ["job b"]);
-        assert_eq!(tell(watcher::Event::InitDone), ["gone a", "listed"]);
+        assert_eq!(
+            tell(watcher::Event::InitDone),
+            ["gone a", "0 nameless", "listed"]
+        );
         assert_eq!(tell(watcher::Event::Delete(object("b"))), ["gone b"]);
         assert!(tell(watcher::Event::Delete(object("b"))).is_empty());
+    }
+
+    #[test]
+    fn jobs_that_show_no_telemetry_id_are_counted() {
+        let mut known = Known::default();
+        let mut tell = |event| spoken(&known.tell(Ok(event)));
+        let nameless = |uid: &str| {
+            let job = json!({"metadata": {"name": "backup", "uid": uid}, "spec": {}});
+            serde_json::from_value(job).unwrap()
+        };
+        assert_eq!(tell(watcher::Event::Apply(nameless("a"))), ["1 nameless"]);
+        assert!(tell(watcher::Event::Apply(nameless("a"))).is_empty());
+        assert_eq!(tell(watcher::Event::Apply(nameless("b"))), ["2 nameless"]);
+        assert_eq!(tell(watcher::Event::Delete(nameless("a"))), ["1 nameless"]);
+        assert!(tell(watcher::Event::Init).is_empty());
+        assert_eq!(tell(watcher::Event::InitDone), ["0 nameless", "listed"]);
     }
 }

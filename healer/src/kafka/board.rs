@@ -40,7 +40,7 @@ struct State {
 struct Beginning {
     /// The how-manieth reading it is.
     reading: u64,
-    /// Partitions that are there when it begins are read from the first record of that time on; from their oldest one if it is none.
+    /// Partitions of events that are there when it begins are read from the first record of that time on; from their oldest one if it is none.
     from: Option<Moment>,
     /// How many those are, once that is known. Partitions that come later are read from their oldest record.
     known: [Option<usize>; 2],
@@ -203,7 +203,8 @@ impl Beginning {
         }
         let was_there = usize::try_from(partition).is_ok_and(|index| index < known);
         Some(match self.from {
-            Some(from) if was_there => From::Time(from),
+            // What people demanded holds until they demand something else, however long ago it was.
+            Some(from) if was_there && topic == Topic::Events => From::Time(from),
             Some(_) | None => From::Oldest,
         })
     }
@@ -251,6 +252,14 @@ mod tests {
             [(0, time), (1, time)],
             "now both are there"
         );
+    }
+
+    #[test]
+    fn demands_are_read_from_the_oldest_one_on() {
+        let board = board(Duration::from_secs(1));
+        board.learn(Topic::Control, board.now(), vec![LED]);
+        let unstarted = board.unstarted(&board.cluster().led_by(1));
+        assert_eq!(unstarted.partitions, [(Topic::Control, 0, From::Oldest)]);
     }
 
     #[test]

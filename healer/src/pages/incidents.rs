@@ -12,7 +12,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::Source;
-use crate::{board::Notes, incidents::Incident};
+use crate::{board::Notes, chronicle, incidents::Incident};
 
 pub(super) fn routes() -> Router<Source> {
     Router::new()
@@ -73,7 +73,7 @@ fn row(page: &mut String, incident: &Incident) {
     // Writing to a String does not fail.
     write!(
         page,
-        "<tr><td>{}<br><small>{}<br>{}</small><td>{} ({})<br><small>{}</small><td><ol>{}</ol><td>{end}",
+        "<tr><td>{}<br><small>{}<br>{}</small><td>{} ({})<br><small>{}</small><td><ol>{}</ol><small>{}</small><td>{end}",
         escaped(&incident.producer),
         escaped(&incident.queue_id),
         escaped(job),
@@ -81,8 +81,21 @@ fn row(page: &mut String, incident: &Incident) {
         incident.cause.word(),
         incident.opened_at,
         steps.collect::<String>(),
+        escaped(&evidence(incident)),
     )
     .ok();
+}
+
+/// What the last decision rests on: the worker's last word, and for how long it is proven that it could have been heard.
+fn evidence(incident: &Incident) -> String {
+    let heard = chronicle::spoken(&incident.evidence);
+    let (from, through) = (incident.evidence.seen_from, incident.evidence.seen_through);
+    match from.zip(through) {
+        Some((from, through)) => {
+            format!("Evidence: {heard}; everything said from {from} to {through} was heard.")
+        }
+        None => format!("Evidence: {heard}; it is not proven that everything was heard."),
+    }
 }
 
 fn standing(notes: &Notes) -> String {

@@ -18,14 +18,37 @@ use temper_healer_core::{
     Moment, Topic, Verdict,
     policy::{Cause, Span},
 };
+use tokio::{sync::oneshot, time::timeout};
 
 use super::Source;
-use crate::{board::Notes, incidents::Incident};
+use crate::{
+    board::Notes,
+    incidents::Incident,
+    shell::{Message, Subject},
+};
 
 /// A board that was not written for so long says nothing.
 const MAX_AGE: Duration = Duration::from_secs(5);
 
+/// The thread that decides answers within milliseconds, or is not there.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 type Questions = BTreeMap<String, String>;
+
+/// The probes, and what each may be asked.
+const PROBES: [(&str, &[&str]); 11] = [
+    ("steady", &[]),
+    ("healed", &["within", "queue_id", "producer", "mark"]),
+    ("no-false-heals", &["window"]),
+    ("no-duplicates", &[]),
+    ("no-lost-jobs", &[]),
+    ("kafka", &[]),
+    ("lag", &["max"]),
+    ("blind", &[]),
+    ("storm", &[]),
+    ("rollout", &[]),
+    ("mark", &[]),
+];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -44,7 +67,7 @@ struct Answer {
 }
 
 enum Refused {
-    Unknown,
+    Unknown(String),
     Bad(String),
 }
 
@@ -58,20 +81,74 @@ async fn probe(
     Query(query): Query<Questions>,
 ) -> Response {
     let now = (source.clock)();
+    if let Err(refused) = may_be_asked(&probe, &query) {
+        return refused.into_response();
+    }
     if probe == "mark" {
         return (StatusCode::OK, now.as_unix_ms().to_string()).into_response();
+    }
+    let known = knows_subject(&source, &query).await;
+    if known == Some(false) {
+        let subject =
+            ["queue_id", "producer"].map(|key| query.get(key).map_or("any", String::as_str));
+        let [queue, producer] = subject;
+        return Refused::Unknown(format!("no worker {producer} of queue {queue} is known"))
+            .into_response();
     }
     let (answer, as_of) = source
         .board
         .read(|notes| (answer(&probe, &query, notes, now), notes.as_of));
     match answer {
-        Ok(answer) => show(&probe, answer, as_of, now),
-        Err(Refused::Unknown) => (
-            StatusCode::NOT_FOUND,
-            format!("there is no probe {probe}\n"),
-        )
-            .into_response(),
-        Err(Refused::Bad(why)) => (StatusCode::BAD_REQUEST, format!("{why}\n")).into_response(),
+        Ok(mut answer) => {
+            if known.is_none() {
+                answer.state = Finding::Blind;
+            }
+            show(&probe, answer, as_of, now)
+        }
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// A misspelt question must not be answered as if it were none.
+fn may_be_asked(probe: &str, query: &Questions) -> Result<(), Refused> {
+    let Some((_, keys)) = PROBES.iter().find(|(name, _)| *name == probe) else {
+        return Err(Refused::Unknown(format!("there is no probe {probe}")));
+    };
+    match query.keys().find(|key| !keys.contains(&key.as_str())) {
+        Some(key) if keys.is_empty() => Err(Refused::Bad(format!(
+            "{key}: {probe} is asked without anything"
+        ))),
+        Some(key) => Err(Refused::Bad(format!(
+            "{key}: {probe} may be asked with {}",
+            keys.join(", ")
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether there is a worker such as asked about; none if nobody can tell.
+async fn knows_subject(source: &Source, query: &Questions) -> Option<bool> {
+    let (queue, producer) = (query.get("queue_id"), query.get("producer"));
+    if queue.or(producer).is_none() {
+        return Some(true);
+    }
+    let (answer, told) = oneshot::channel();
+    let subject = Subject {
+        queue: queue.cloned(),
+        producer: producer.cloned(),
+        answer,
+    };
+    source.shell.send(Message::Known(subject)).ok()?;
+    timeout(PATIENCE, told).await.ok()?.ok()
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let (status, why) = match self {
+            Self::Unknown(why) => (StatusCode::NOT_FOUND, why),
+            Self::Bad(why) => (StatusCode::BAD_REQUEST, why),
+        };
+        (status, format!("{why}\n")).into_response()
     }
 }
 
@@ -90,27 +167,20 @@ fn show(probe: &str, mut answer: Answer, as_of: Moment, now: Moment) -> Response
 }
 
 fn answer(probe: &str, query: &Questions, notes: &Notes, now: Moment) -> Result<Answer, Refused> {
-    match probe {
-        "steady" => Ok(steady(notes)),
-        "healed" => healed(query, notes, now),
-        "no-false-heals" => no_false_heals(query, notes, now),
-        "no-duplicates" => Ok(none_of(notes, notes.census.rivals)),
-        "no-lost-jobs" => Ok(none_of(notes, notes.census.vacant)),
-        "kafka" => Ok(kafka(notes)),
-        "lag" => lag(query, notes),
-        "blind" => Ok(blind(notes)),
-        "storm" => Ok(plain(
-            !notes.standing.storm,
-            json!(notes.standing.storm),
-            json!(false),
-        )),
-        "rollout" => Ok(plain(
-            notes.standing.leader.is_some(),
-            json!(notes.standing.leader),
-            json!("one leader"),
-        )),
-        _ => Err(Refused::Unknown),
-    }
+    Ok(match probe {
+        "steady" => if_seen(notes, steady(notes)),
+        "healed" => if_seen(notes, healed(query, notes, now)?),
+        // Faults of brokers are when this is asked: whoever is blind knows what it has done all the same.
+        "no-false-heals" => if_armed(notes, no_false_heals(query, notes, now)?),
+        "no-duplicates" => if_seen(notes, none_of(notes.census.rivals)),
+        "no-lost-jobs" => if_seen(notes, none_of(notes.census.vacant)),
+        "kafka" => kafka(notes),
+        "lag" => lag(query, notes)?,
+        "blind" => if_armed(notes, blind(notes)),
+        "storm" => if_armed(notes, none_of(usize::from(notes.standing.storm))),
+        "rollout" => rollout(notes),
+        other => return Err(Refused::Unknown(format!("there is no probe {other}"))),
+    })
 }
 
 fn plain(holds: bool, observed: Value, threshold: Value) -> Answer {
@@ -127,33 +197,39 @@ fn plain(holds: bool, observed: Value, threshold: Value) -> Answer {
     }
 }
 
+/// Whoever does not act knows nothing of what was decided.
+fn if_armed(notes: &Notes, answer: Answer) -> Answer {
+    blind_unless(notes.standing.armed, answer)
+}
+
 /// Whoever can't see can't say that all is well.
 fn if_seen(notes: &Notes, answer: Answer) -> Answer {
-    if notes.standing.blind {
-        Answer {
-            state: Finding::Blind,
-            ..answer
-        }
-    } else {
-        answer
-    }
+    blind_unless(notes.standing.armed && !notes.standing.blind, answer)
+}
+
+fn blind_unless(sees: bool, answer: Answer) -> Answer {
+    let state = if sees { answer.state } else { Finding::Blind };
+    Answer { state, ..answer }
 }
 
 fn steady(notes: &Notes) -> Answer {
-    let open = notes.incidents.open_count();
-    if_seen(notes, plain(open == 0, json!(open), json!(0)))
+    none_of(notes.incidents.open_count())
 }
 
-fn none_of(notes: &Notes, count: usize) -> Answer {
-    if_seen(notes, plain(count == 0, json!(count), json!(0)))
+fn none_of(count: usize) -> Answer {
+    plain(count == 0, json!(count), json!(0))
 }
 
 fn kafka(notes: &Notes) -> Answer {
     let dark = &notes.standing.dark_partitions;
-    if_seen(
-        notes,
-        plain(dark.is_empty(), json!({"darkPartitions": dark}), json!([])),
-    )
+    let answer = plain(dark.is_empty(), json!({"darkPartitions": dark}), json!([]));
+    blind_unless(!notes.standing.blind, answer)
+}
+
+fn rollout(notes: &Notes) -> Answer {
+    let leader = &notes.standing.leader;
+    let observed = json!({"leader": leader, "version": env!("CARGO_PKG_VERSION")});
+    plain(leader.is_some(), observed, json!("one leader"))
 }
 
 /// Diagnostic: a blind healer must decide nothing.
@@ -214,15 +290,12 @@ fn healed(query: &Questions, notes: &Notes, now: Moment) -> Result<Answer, Refus
         .chain(&open)
         .map(|incident| incident.id)
         .collect();
-    Ok(if_seen(
-        notes,
-        Answer {
-            state,
-            observed,
-            threshold: json!(within.as_secs()),
-            evidence,
-        },
-    ))
+    Ok(Answer {
+        state,
+        observed,
+        threshold: json!(within.as_secs()),
+        evidence,
+    })
 }
 
 /// No replacement began on grounds of silence: under a fault of the network or of brokers, nobody is to blame.
@@ -258,7 +331,8 @@ fn lag(query: &Questions, notes: &Notes) -> Result<Answer, Refused> {
         .filter(|position| position.topic == Topic::Events)
         .filter_map(|position| position.lag())
         .sum();
-    Ok(if_seen(notes, plain(lag <= max, json!(lag), json!(max))))
+    let answer = plain(lag <= max, json!(lag), json!(max));
+    Ok(blind_unless(!notes.standing.blind, answer))
 }
 
 fn span(query: &Questions, key: &str, default: Span) -> Result<Duration, Refused> {

@@ -1,6 +1,9 @@
 //! What `temper-healer run` is told, by flags and by the environment.
 
-use std::time::Duration;
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use temper_healer_core::{
     Policy,
@@ -20,6 +23,8 @@ pub struct Settings {
     pub rules: Source,
     /// Where the pages are shown.
     pub listen: String,
+    /// The address by which others reach us, if we know it.
+    pub address: Option<IpAddr>,
     /// Only workers of this queue: a sidecar's scope.
     pub queue: Option<String>,
     /// Name of the Lease.
@@ -93,6 +98,13 @@ impl Settings {
         Ok(settings)
     }
 
+    /// Where other healers find our pages: by the address of the pod, or the one that is listened on, unless that is any.
+    pub fn pages(&self, listening: SocketAddr) -> Option<SocketAddr> {
+        let own = Some(listening.ip()).filter(|ip| !ip.is_unspecified());
+        let address = self.address.or(own)?;
+        Some(SocketAddr::new(address, listening.port()))
+    }
+
     /// How long it listens before it ends, if it does end by itself.
     pub fn ends_after(&self, policy: &Policy) -> Option<Duration> {
         let long = || self.listen_for.unwrap_or_else(|| longest_silence(policy));
@@ -116,6 +128,7 @@ impl Settings {
             namespace: set("POD_NAMESPACE"),
             rules: Source::BuiltIn,
             listen: set("TEMPER_LISTEN").unwrap_or_else(|| "0.0.0.0:8080".to_owned()),
+            address: set("POD_IP").map_or(Ok(None), |text| address(&text).map(Some))?,
             queue: None,
             lease: "temper-healer".to_owned(),
             identity: set("POD_NAME")
@@ -156,6 +169,14 @@ fn is_name(text: &str) -> bool {
     let fits =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
     !text.is_empty() && text.bytes().all(fits)
+}
+
+fn address(text: &str) -> Result<IpAddr, SettingsError> {
+    let address = text.trim().parse().ok();
+    address.ok_or_else(|| SettingsError::Value {
+        flag: "POD_IP",
+        why: format!("`{text}` is no address of a pod; take it from `status.podIP`"),
+    })
 }
 
 fn span(flag: &'static str, text: &str) -> Result<Duration, SettingsError> {
@@ -248,6 +269,24 @@ mod tests {
             3605
         );
         assert_eq!(ends_after("heal: [error]"), 5);
+    }
+
+    #[test]
+    fn others_find_the_pages_by_the_pods_address_or_the_one_that_is_listened_on() {
+        let pages = |environment: &[(&str, &str)], listening: &str| {
+            let settings = read(&[], environment).unwrap();
+            let pages = settings.pages(listening.parse().unwrap());
+            pages.map(|pages| pages.to_string())
+        };
+        let pod = [("POD_IP", "10.1.2.3")];
+        assert_eq!(pages(&pod, "0.0.0.0:8080").unwrap(), "10.1.2.3:8080");
+        assert_eq!(pages(&[], "127.0.0.1:80").unwrap(), "127.0.0.1:80");
+        assert_eq!(pages(&[], "0.0.0.0:8080"), None);
+        let refusal = read(&[], &[("POD_IP", "here")]).unwrap_err();
+        assert!(
+            refusal.contains("POD_IP: `here` is no address"),
+            "{refusal}"
+        );
     }
 
     #[test]

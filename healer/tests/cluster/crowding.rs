@@ -3,7 +3,7 @@
 use temper_fake_kube::{Fault, Gate, Matcher, Resource, Times};
 use temper_healer::{chronicle::Chronicle, cluster::Jobs};
 use temper_healer_core::{
-    Decision, Moment, Verdict, decision::Evidence, policy::Cause, replace::Cluster as _,
+    Decision, Moment, Name, Verdict, decision::Evidence, policy::Cause, replace::Cluster as _,
 };
 use tokio::runtime::Handle;
 
@@ -14,6 +14,10 @@ const DECISIONS: usize = 500;
 fn decision(number: usize) -> Decision {
     Decision {
         at: Moment::default(),
+        worker: Name {
+            queue: "q".into(),
+            producer: format!("loader__{number}").into(),
+        },
         producer: format!("loader__{number}").into(),
         queue_id: "q".into(),
         decision: Verdict::Suppress,

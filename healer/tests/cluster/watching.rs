@@ -73,7 +73,7 @@ async fn what_happened_while_the_watch_was_too_old_is_told_after_a_new_list() {
         match told.next().await.unwrap() {
             Told::Gone(told) => gone |= told.to_string() == uid,
             Told::Job(_, job) => there |= &*job.name == "loader-2",
-            Told::Listed | Told::Trouble(_) => {}
+            Told::Listed | Told::Nameless(_) | Told::Trouble(_) => {}
         }
     }
 }

@@ -100,6 +100,7 @@ impl Healer {
             );
         } else if let Some(worker) = self.workers.get_mut(id)
             && worker.said.phase != Phase::Unheard
+            && !(worker.said.phase == Phase::Finished && said_of_its_job(worker))
             && (!sure || worker.said.phase == Phase::Failed)
         {
             // Nobody can tell which incarnation these words were of: this one is taken to be at work until it is silent.
@@ -122,6 +123,12 @@ const LATELY: Duration = Duration::from_mins(1);
 
 /// The clocks of brokers and API servers are kept by the platform, and may still differ by so much.
 const CLOCKS_DIFFER_BY: Duration = Duration::from_secs(5);
+
+/// Whether a worker's last word is its present Job's by its own clock. That is not enough to replace anybody, and enough not to.
+fn said_of_its_job(worker: &Worker) -> bool {
+    let since = worker.jobs.incumbent().one().map(|job| job.since);
+    since.is_some_and(|since| worker.said.stamp.is_some_and(|stamp| stamp > since))
+}
 
 /// Whether a worker's last word is its present Job's: it was heard as it was said while the Job was known, or a broker
 /// wrote it down after the Job began.

@@ -75,16 +75,21 @@ impl Healer {
     }
 
     fn reason(&self, alarm: &Alarm, through: Moment) -> String {
+        let deadline = alarm.deadline.duration();
+        let time = if deadline.is_zero() {
+            String::new()
+        } else {
+            format!(" for {}", spell(deadline))
+        };
         format!(
-            "it {} for {} (everything said up to {through} was heard, without a gap since {})",
+            "it {}{time} (everything said up to {through} was heard, without a gap since {})",
             alarm.why,
-            spell(alarm.deadline.duration()),
             self.sight.lit_from(),
         )
     }
 
     /// The worker's time begins anew.
-    fn listen_anew(&mut self, id: WorkerId, now: Moment) {
+    pub(super) fn listen_anew(&mut self, id: WorkerId, now: Moment) {
         if let Some(worker) = self.workers.get_mut(id) {
             (worker.said.heard, worker.said.progressed) = (now, now);
         }
@@ -97,19 +102,19 @@ impl Healer {
         let Some(upstream) = self.upstream(worker).filter(|_| waits) else {
             return false;
         };
-        let mut others = self.workers.of_queue(&worker.name.queue);
-        !others.any(|other| is_up(other) && is_one(other, upstream))
+        let mut others = self.workers.of_queue(worker.queue());
+        !others.any(|other| other.is_up() && is_one(other, upstream))
     }
 
     /// If this worker is at work again, those who waited for it and nobody else have all of their time from now on.
     pub(super) fn wake_those_who_waited(&mut self, id: WorkerId, now: Moment) {
-        let Some(worker) = self.workers.get(id).filter(|worker| is_up(worker)) else {
+        let Some(worker) = self.workers.get(id).filter(|worker| worker.is_up()) else {
             return;
         };
-        let queue = || self.workers.of_queue(&worker.name.queue);
+        let queue = || self.workers.of_queue(worker.queue());
         let alone = |upstream: &Glob| {
             let mut others = queue().filter(|other| other.name != worker.name);
-            !others.any(|other| is_up(other) && is_one(other, upstream))
+            !others.any(|other| other.is_up() && is_one(other, upstream))
         };
         let waited = |kind: &Kind| {
             let upstream = kind.upstream.as_ref();
@@ -119,21 +124,38 @@ impl Healer {
         if !kinds.contains(&true) {
             return;
         }
-        let waited = |other: &&Worker| {
+        let waited = |other: &Worker| {
             let listened_for = matches!(other.said.phase, Phase::Working | Phase::Unheard);
             let kind = other.kind.filter(|_| listened_for).map(usize::from);
             kind.and_then(|kind| kinds.get(kind)) == Some(&true)
         };
-        let names: Vec<_> = queue().filter(waited).map(|it| it.name.clone()).collect();
-        for name in names {
-            if let Some(id) = self.workers.find(&name.queue, &name.producer) {
-                self.listen_anew(id, now);
-            }
+        for id in self.workers.ids_of_queue(worker.queue(), waited) {
+            self.listen_anew(id, now);
         }
     }
 
     fn upstream(&self, worker: &Worker) -> Option<&Glob> {
         self.kind(worker)?.upstream.as_ref()
+    }
+
+    /// How long a worker may take to be heard at all. One whose first word may have been missed is perhaps at work for long, and speaks
+    /// as rarely as that.
+    fn first_word(&self, deadlines: &Deadlines<'_>, worker: &Worker) -> Option<Span> {
+        let first = deadlines.first_word(worker)?;
+        let missed = deadlines.silent.filter(|_| !self.was_audible(worker));
+        Some(first.max(missed.unwrap_or(first)))
+    }
+
+    /// It is a successor that is to be heard within some time.
+    pub(super) fn is_awaited(&self, id: WorkerId) -> bool {
+        let Some(worker) = self.workers.get(id) else {
+            return false;
+        };
+        let deadlines = self
+            .kind(worker)
+            .map(|kind| Deadlines::of(kind, worker.jobs.incumbent().one()));
+        let expected = deadlines.and_then(|deadlines| deadlines.first_word(worker));
+        matches!(worker.course, Course::Healed) && expected.is_some()
     }
 
     /// Nothing that it said since its last word, or its beginning, can have been lost.
@@ -142,12 +164,26 @@ impl Healer {
         worker.said.heard_since && gap_since.is_zero()
     }
 
-    /// The next deadline of a worker that nothing stands against.
+    /// The next deadline of a worker that nothing stands against, or nothing that its kind is healed of.
     fn alarm(&self, worker: &Worker) -> Option<Alarm> {
-        if !matches!(worker.course, Course::Well | Course::Healed) || !self.is_at_work(worker) {
+        if !self.is_at_work(worker) {
             return None;
         }
-        let deadlines = Deadlines::of(self.kind(worker)?, worker.jobs.incumbent().one());
+        let kind = self.kind(worker)?;
+        let counts = |alarm: &Alarm| match &worker.course {
+            Course::Well | Course::Healed => true,
+            Course::LeftAlone(known) => {
+                !kind.heal.contains(&known.cause) && kind.heal.contains(&alarm.cause)
+            }
+            Course::Suspected(_) | Course::Healing(_) => false,
+        };
+        let alarms = self.alarms(worker, kind).into_iter().flatten();
+        alarms.filter(counts).min_by_key(|alarm| alarm.due)
+    }
+
+    /// The deadlines of a worker that may pass next.
+    fn alarms(&self, worker: &Worker, kind: &Kind) -> [Option<Alarm>; 2] {
+        let deadlines = Deadlines::of(kind, worker.jobs.incumbent().one());
         let said = &worker.said;
         let alarm = |since: Moment, deadline: Span, cause, why| Alarm {
             due: since.max(self.sight.lit_from()).plus(deadline.duration()),
@@ -155,7 +191,7 @@ impl Healer {
             why,
             deadline,
         };
-        match said.phase {
+        let alarm_of_phase = match said.phase {
             Phase::Finished => None,
             // What an imagined successor would have said nobody can know.
             Phase::Unheard if self.imagines_jobs() => None,
@@ -165,7 +201,7 @@ impl Healer {
             {
                 None
             }
-            Phase::Unheard => deadlines.first_word(worker).map(|deadline| {
+            Phase::Unheard => self.first_word(&deadlines, worker).map(|deadline| {
                 // After another one its bad news may have been that one's.
                 let why = if said.settling.is_some() {
                     "has not been heard to begin, and might have"
@@ -192,34 +228,22 @@ impl Healer {
                     "was interrupted though nobody demanded it, and did not come back",
                 ))
             }
-            Phase::Working => {
-                let silent = deadlines
-                    .silent
-                    .map(|deadline| alarm(said.heard, deadline, Cause::Silent, "said nothing"));
-                let stall = deadlines
-                    .kind
-                    .stall_deadline
-                    .filter(|_| said.records.is_some());
-                let stalled = stall.map(|deadline| {
-                    alarm(
-                        said.progressed,
-                        deadline,
-                        Cause::Stalled,
-                        "wrote no more records",
-                    )
-                });
-                silent
-                    .into_iter()
-                    .chain(stalled)
-                    .min_by_key(|alarm| alarm.due)
-            }
-        }
+            Phase::Working => deadlines.silent.map(|silent| {
+                // A pod that has just begun first has to find its words.
+                let first = deadlines.start.filter(|_| said.fresh);
+                let deadline = silent.max(first.unwrap_or(silent));
+                alarm(said.heard, deadline, Cause::Silent, "said nothing")
+            }),
+        };
+        let stall = kind.stall_deadline.filter(|_| said.records.is_some());
+        let stalled = stall
+            .filter(|_| said.phase == Phase::Working)
+            .map(|deadline| {
+                let why = "wrote no more records";
+                alarm(said.progressed, deadline, Cause::Stalled, why)
+            });
+        [alarm_of_phase, stalled]
     }
-}
-
-/// It is at work, and nothing stands against it.
-pub(super) const fn is_up(worker: &Worker) -> bool {
-    matches!(worker.said.phase, Phase::Working) && matches!(worker.course, Course::Well)
 }
 
 fn is_one(worker: &Worker, of: &Glob) -> bool {

@@ -1,6 +1,6 @@
 //! What workers say, and what people demand.
 
-use super::{Action, Healer, Outcome, Role, deadlines::is_up};
+use super::{Action, Healer, Outcome, Role};
 use crate::{
     Fingerprint, Moment,
     decision::Verdict,
@@ -51,7 +51,8 @@ impl Healer {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
-        let (before, was_up) = (worker.said.phase, is_up(worker));
+        let was_up = worker.is_up();
+        let before = worker.said.phase;
         let meaning = understand(&mut worker.said, report, &circumstances);
         if meaning == Meaning::Nothing {
             self.tally.stale += u64::from(!matches!(report.status, Status::Pong | Status::OfQueue));
@@ -59,7 +60,8 @@ impl Healer {
         }
         let live = caught_up && !worker.jobs.is_empty();
         let said = &mut worker.said;
-        (said.heard, said.place) = (now, Some(place));
+        (said.heard, said.place, said.fresh) = (now, Some(place), false);
+        (said.spoke, said.stamp) = (Some(now), report.stamp);
         // Whose failure it is does not follow from whose words came after it.
         if !(before == Phase::Failed && said.phase == Phase::Failed) {
             (said.appended, said.live) = (appended, live);
@@ -77,6 +79,7 @@ impl Healer {
 
     fn known_or_new(&mut self, report: &Report<'_>, now: Moment) -> WorkerId {
         if let Some(id) = self.workers.find(&report.queue, &report.producer) {
+            self.workers.adopt_queue(id, &report.queue);
             return id;
         }
         let name = Name {
@@ -180,8 +183,7 @@ impl Healer {
         let Some(worker) = self.workers.get(id) else {
             return;
         };
-        if matches!(worker.course, Course::Well | Course::Healed)
-            && self.workers.is_stopped(&worker.name.queue)
+        if matches!(worker.course, Course::Well | Course::Healed) && self.workers.is_stopped(worker)
         {
             self.veto(id, Cause::Interrupted, now, out);
         }
@@ -199,11 +201,16 @@ impl Healer {
 
     /// What people demand of a queue.
     pub(super) fn obey(&mut self, command: &Command<'_>, now: Moment, out: &mut Vec<Action>) {
+        let read_again = !self.sight.caught_up();
+        let at = command.stamp.filter(|_| read_again);
         match command.demand {
             Demand::Other => {}
-            Demand::Start => self.workers.stop(&command.queue, false),
+            Demand::Start => {
+                self.workers.demand(&command.queue, false, at);
+                self.meet_again_those_of(&command.queue, now);
+            }
             Demand::Stop => {
-                self.workers.stop(&command.queue, true);
+                self.workers.demand(&command.queue, true, at);
                 self.veto_interrupted(&command.queue, now, out);
             }
         }
@@ -214,19 +221,20 @@ impl Healer {
         if self.role != Role::Armed {
             return;
         }
-        let obeyed = |worker: &&Worker| {
+        let obeyed = |worker: &Worker| {
             worker.said.phase == Phase::Interrupted && matches!(worker.course, Course::Well)
         };
-        let names: Vec<_> = self
-            .workers
-            .of_queue(queue)
-            .filter(obeyed)
-            .map(|worker| worker.name.clone())
-            .collect();
-        for name in names {
-            if let Some(id) = self.workers.find(&name.queue, &name.producer) {
-                self.veto(id, Cause::Interrupted, now, out);
-            }
+        for id in self.workers.ids_of_queue(queue, obeyed) {
+            self.veto(id, Cause::Interrupted, now, out);
+        }
+    }
+
+    /// Those who were left alone because their queue was stopped are to work again.
+    fn meet_again_those_of(&mut self, queue: &str, now: Moment) {
+        let left_alone = |worker: &Worker| matches!(worker.course, Course::LeftAlone(_));
+        for id in self.workers.ids_of_queue(queue, left_alone) {
+            self.listen_anew(id, now);
+            self.meet_again(id);
         }
     }
 }
@@ -261,7 +269,9 @@ fn understand(said: &mut Said, report: &Report<'_>, circumstances: &Circumstance
         _ if unsettled => Meaning::Nothing,
         Status::Pong if said.phase == Phase::Working => Meaning::GoesOn { further: false },
         Status::Pong => Meaning::Nothing,
-        Status::Loading => go_on(said, report, circumstances),
+        // Whatever it is, it is said by one that is alive.
+        Status::Other if !matches!(said.phase, Phase::Unheard | Phase::Working) => Meaning::Nothing,
+        Status::Loading | Status::Other => go_on(said, report, circumstances),
         // After a predecessor only `started` or `loading` show that the successor speaks.
         _ if said.settling.is_some() || shared => Meaning::Nothing,
         Status::Finished => {
@@ -286,11 +296,12 @@ fn go_on(said: &mut Said, report: &Report<'_>, circumstances: &Circumstances) ->
     if said.phase == Phase::Finished && said.heard > circumstances.long_ago {
         return Meaning::Nothing;
     }
-    let further = report.records > said.records;
+    // A count that is lower than the one before is of another run, whose beginning was not heard or heard too early.
+    let further = report.records.is_some() && report.records != said.records;
     if further || said.phase != Phase::Working {
         said.progressed = circumstances.now;
     }
-    said.records = said.records.max(report.records);
+    said.records = report.records.or(said.records);
     said.settling = None;
     if said.phase != Phase::Failed || circumstances.graceful {
         said.phase = Phase::Working;

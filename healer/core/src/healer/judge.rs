@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use super::{Action, Healer};
+use super::{Action, Healer, Outcome};
 use crate::{
     Moment,
     budget::{self, Allowance},
@@ -19,7 +19,7 @@ enum Judgement {
     /// Not enough is known.
     NotYet,
     /// There is nothing to suspect any more.
-    Drop,
+    Drop(Outcome),
     /// Say why nothing is done, and leave it.
     Leave(Verdict, String),
     /// A guard holds it back for now.
@@ -97,7 +97,7 @@ impl Healer {
         };
         match judgement {
             Judgement::NotYet => self.suspected.push(id),
-            Judgement::Drop => self.set_course(id, Course::Well),
+            Judgement::Drop(outcome) => self.drop_suspicion(id, outcome, now, out),
             Judgement::Leave(verdict, why) => {
                 let suspicion = suspicion.clone();
                 out.push(self.decision(worker, &suspicion, verdict, why, now));
@@ -113,13 +113,10 @@ impl Healer {
             }
             Judgement::Heal(replacement) => {
                 let suspicion = (**suspicion).clone();
-                out.push(self.decision(
-                    worker,
-                    &suspicion,
-                    Verdict::Heal,
-                    suspicion.why.clone(),
-                    now,
-                ));
+                // What the cluster has refused before is told when it agrees.
+                if !suspicion.refused {
+                    out.push(self.to_heal(worker, &suspicion, now));
+                }
                 self.set_course(
                     id,
                     Course::Healing(Box::new(Healing::new(suspicion, *replacement, now))),
@@ -127,6 +124,34 @@ impl Healer {
                 self.healing.push(id);
             }
         }
+    }
+
+    /// There is nothing to suspect a worker of any more.
+    fn drop_suspicion(
+        &mut self,
+        id: WorkerId,
+        outcome: Outcome,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(worker) = self.workers.get_mut(id) else {
+            return;
+        };
+        if outcome == Outcome::Doubted {
+            (worker.said.heard, worker.said.progressed) = (now, now);
+        }
+        let name = worker.name.clone();
+        self.set_course(id, Course::Well);
+        out.push(Action::Ended {
+            at: now,
+            name,
+            outcome,
+        });
+    }
+
+    /// The decision to replace a worker.
+    pub(super) fn to_heal(&self, worker: &Worker, suspicion: &Suspicion, now: Moment) -> Action {
+        self.decision(worker, suspicion, Verdict::Heal, suspicion.why.clone(), now)
     }
 
     /// It has been told why it waits, and that still holds: in a storm there may be thousands, each of whom would be judged at every look.
@@ -137,7 +162,7 @@ impl Healer {
         };
         let stands = self
             .meter
-            .stands_against(&self.policy.guards, self.healing.len(), now);
+            .stands_against(&self.policy.guards, self.in_flight(), now);
         suspicion
             .told
             .zip(stands)
@@ -154,28 +179,27 @@ impl Healer {
 
     fn judgement(&mut self, id: WorkerId, now: Moment) -> Judgement {
         let Some(worker) = self.workers.get(id) else {
-            return Judgement::Drop;
+            return Judgement::NotYet;
         };
         let Course::Suspected(suspicion) = &worker.course else {
-            return Judgement::Drop;
+            return Judgement::NotYet;
         };
         let suspicion = suspicion.clone();
         if let Some(judgement) = self.of_the_worker(worker, &suspicion) {
             return judgement;
         }
         let Some(kind) = self.kind(worker) else {
-            return Judgement::Drop;
+            return Judgement::NotYet;
         };
         let heals = self.past(id, worker);
-        let allowance = budget::allowance(&heals, &kind.attempts, suspicion.error, now);
+        // While it has to wait it is not well.
+        let well_until = suspicion.since;
+        let allowance = budget::allowance(&heals, &kind.attempts, suspicion.error, well_until, now);
         if let Some(judgement) = self.of_the_budget(allowance, &suspicion, now) {
             return judgement;
         }
         let replacement = replacement(worker, kind, &suspicion, &heals, now);
-        match self
-            .meter
-            .take(&self.policy.guards, self.healing.len(), now)
-        {
+        match self.meter.take(&self.policy.guards, self.in_flight(), now) {
             Ok(()) => Judgement::Heal(Box::new(replacement)),
             Err(hold) => Judgement::Hold(hold),
         }
@@ -200,6 +224,9 @@ impl Healer {
                 kind.workers
             ));
         }
+        if self.is_in_doubt(suspicion) {
+            return Some(Judgement::Drop(Outcome::Doubted));
+        }
         if self
             .sight
             .control_through()
@@ -207,7 +234,7 @@ impl Healer {
         {
             return Some(Judgement::NotYet);
         }
-        if self.workers.is_stopped(&worker.name.queue) {
+        if self.workers.is_stopped(worker) {
             let why = format!(
                 "{}, but its queue was stopped on queue-control",
                 suspicion.why
@@ -215,6 +242,19 @@ impl Healer {
             return Some(Judgement::Leave(Verdict::Veto, why));
         }
         self.of_its_jobs(worker, kind, suspicion)
+    }
+
+    /// Nobody could be heard for a while since it was suspected: it may have come back, and not have been able to say so.
+    pub(super) fn is_in_doubt(&self, suspicion: &Suspicion) -> bool {
+        suspicion.cause != Cause::Error && self.sight.lit_from() > suspicion.since
+    }
+
+    /// How many replacements are under way. Those that wait for long, of which people were told, hold nobody else up.
+    fn in_flight(&self) -> usize {
+        let healing = self.healing.iter().filter_map(|id| self.workers.get(*id));
+        healing
+            .filter(|worker| matches!(&worker.course, Course::Healing(healing) if !healing.told))
+            .count()
     }
 
     fn of_its_jobs(
@@ -246,7 +286,8 @@ impl Healer {
             Incumbent::One(job) => job,
         };
         match job.state {
-            State::Deleting | State::Complete => return Some(Judgement::Drop),
+            State::Deleting => return Some(Judgement::Drop(Outcome::Vanished)),
+            State::Complete => return Some(Judgement::Drop(Outcome::Recovered)),
             State::Suspended => return observe(Refusal::Suspended.to_string()),
             State::Active | State::Failed => {}
         }

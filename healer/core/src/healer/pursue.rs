@@ -39,7 +39,10 @@ impl Healer {
             let Some(healing) = self.healing_mut(id) else {
                 continue;
             };
-            if !healing.passing && healing.next <= now && (sees || !healing.rests_on_silence()) {
+            // A pass that something speaks against, or that comes late, deletes nothing.
+            let harmless = veto.is_some() || healing.replacement.is_stale(now);
+            let may_act = sees || harmless || !healing.rests_on_silence();
+            if !healing.passing && healing.next <= now && may_act {
                 healing.passing = true;
                 let replacement = Box::new(healing.replacement.clone());
                 out.push(Action::Pass {
@@ -55,10 +58,14 @@ impl Healer {
         let Course::Healing(healing) = &worker.course else {
             return None;
         };
-        if self.workers.is_stopped(&worker.name.queue) {
+        if self.workers.is_stopped(worker) {
             Some(Veto::Stopped)
         } else if healing.recovered {
             Some(Veto::Recovered)
+        } else if healing.doubted
+            || (healing.rests_on_silence() && self.is_in_doubt(&healing.suspicion))
+        {
+            Some(Veto::Dark)
         } else {
             self.policy.paused.then_some(Veto::Paused)
         }
@@ -94,7 +101,7 @@ impl Healer {
         let mut healing = Healing::new(suspicion, replacement, now);
         healing.created = true;
         // Whether the worker is still silent nobody knows: if its old Job still runs, it is listened to anew.
-        healing.recovered = healing.suspicion.cause != Cause::Error;
+        healing.doubted = healing.suspicion.cause != Cause::Error;
         self.set_course(id, Course::Healing(Box::new(healing)));
         self.healing.push(id);
     }
@@ -112,7 +119,10 @@ impl Healer {
         };
         healing.passing = false;
         match passed {
-            Passed::Created => healing.advance(now, |healing| healing.created = true),
+            Passed::Created => {
+                healing.advance(now, |healing| healing.created = true);
+                self.agreed(id, now, out);
+            }
             Passed::Deleted => healing.advance(now, |healing| healing.deleted = true),
             Passed::Reprieved => healing.advance(now, |_| {}),
             Passed::Waits(wait) => {
@@ -155,6 +165,20 @@ impl Healer {
         }
     }
 
+    /// The cluster does what it has refused before.
+    fn agreed(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        let Some(healing) = self.healing_mut(id) else {
+            return;
+        };
+        if !std::mem::take(&mut healing.suspicion.refused) {
+            return;
+        }
+        let suspicion = healing.suspicion.clone();
+        if let Some(worker) = self.workers.get(id) {
+            out.push(self.to_heal(worker, &suspicion, now));
+        }
+    }
+
     /// The cluster refuses. If nothing has been done yet, others have their turn first.
     fn denied(&mut self, id: WorkerId, why: &str, now: Moment, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get(id) else {
@@ -164,8 +188,8 @@ impl Healer {
             return;
         };
         let mut suspicion = healing.suspicion.clone();
-        let (begun, told) = (healing.created || healing.deleted, healing.told);
-        if !told {
+        let begun = healing.created || healing.deleted;
+        if !healing.told && !suspicion.refused {
             let why = format!("the cluster refuses, and is asked again: {why}");
             out.push(self.decision(worker, &suspicion, Verdict::Suppress, why, now));
         }
@@ -176,6 +200,7 @@ impl Healer {
             return;
         }
         suspicion.not_before = now.plus(AFTER_REFUSAL);
+        suspicion.refused = true;
         self.healing.retain(|other| *other != id);
         self.set_course(id, Course::Suspected(Box::new(suspicion)));
         self.suspected.push(id);
@@ -243,20 +268,29 @@ impl Healer {
                 }
             }
             End::Completed => worker.said.phase = Phase::Finished,
-            // If it was not heard, its Job has started it again.
-            End::Vetoed(Veto::Recovered | Veto::Restarted)
-                if worker.said.phase == Phase::Working =>
+            // An error that was reported stands, and is judged anew; who was heard to go on is listened to anew.
+            End::Vetoed(Veto::Recovered | Veto::Dark | Veto::Stale)
+                if matches!(worker.said.phase, Phase::Working | Phase::Failed) =>
             {
                 (worker.said.heard, worker.said.progressed) = (now, now);
             }
-            End::Vetoed(Veto::Recovered | Veto::Restarted) | End::Overtaken => {
+            End::Vetoed(Veto::Restarted) if worker.said.phase == Phase::Working => {
+                (worker.said.heard, worker.said.progressed) = (now, now);
+            }
+            End::Vetoed(Veto::Recovered | Veto::Restarted | Veto::Dark | Veto::Stale) => {
                 worker.said = Said::nothing_after_another(now);
             }
+            // What a watch that lags still shows of it is not true any more.
+            End::Overtaken => {
+                worker.jobs.remove(&healing.replacement.old_uid);
+                worker.said = Said::nothing_after_another(now);
+            }
+            End::Gone => worker.jobs.remove(&healing.replacement.old_uid),
             End::Vetoed(Veto::Paused) => {
                 worker.course = Course::Suspected(suspicion);
                 self.suspected.push(id);
             }
-            End::Gone | End::Vetoed(Veto::Stopped) | End::Refused(_) | End::NameTaken => {}
+            End::Vetoed(Veto::Stopped) | End::Refused(_) | End::NameTaken => {}
         }
         self.wake_those_who_waited(id, now);
         self.react(id, now, out);
@@ -329,7 +363,9 @@ fn reason_to_stay(end: &End) -> Option<(Verdict, String)> {
         | End::Completed
         | End::Gone
         | End::Overtaken
-        | End::Vetoed(Veto::Recovered | Veto::Restarted | Veto::Paused) => None,
+        | End::Vetoed(
+            Veto::Recovered | Veto::Restarted | Veto::Dark | Veto::Stale | Veto::Paused,
+        ) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Healer, Outcome, Role};
 use crate::{
-    Moment,
+    Fingerprint, Moment,
     job::{Job, Mark, Name, State},
     policy::Cause,
     worker::{Begun, Course, Incumbent, Phase, Said, Worker},
@@ -19,32 +19,45 @@ impl Healer {
     pub(super) fn job(&mut self, name: Name, job: Job, now: Moment, out: &mut Vec<Action>) {
         let mark = job.uid.mark();
         let owner = self.workers.owner(mark);
-        let id = owner
-            .or_else(|| self.workers.find(&name.queue, &name.producer))
-            .unwrap_or_else(|| self.meet(name, now));
+        let known = owner.or_else(|| self.workers.find(&name.queue, &name.producer));
+        if let Some(id) = known {
+            self.workers.adopt_queue(id, &name.queue);
+        }
+        let id = known.unwrap_or_else(|| self.meet(name, now));
         self.workers.own(mark, id);
+        let was_up = self.workers.get(id).is_some_and(Worker::is_up);
         if let Some(worker) = self.workers.get_mut(id)
             && worker.replaced != Some(mark)
         {
+            let barred = worker.is_barred();
             let begun = worker.jobs.put(job);
+            let freed = barred && !worker.is_barred();
             // Until it ran it had nothing to say.
-            if begun.is_some() && worker.said.phase != Phase::Finished {
+            if (begun.is_some() || freed) && worker.said.phase != Phase::Finished {
                 (worker.said.heard, worker.said.progressed) = (now, now);
             }
+            worker.said.fresh |= matches!(begun, Some(Begun::Job | Begun::AnotherPod));
             match begun {
+                None if freed => self.meet_again(id),
                 None => {}
                 Some(Begun::Job) => self.meet_again(id),
-                Some(Begun::Pod) => self.restarted(id, now, out),
+                Some(Begun::AnotherPod | Begun::Pod) => self.restarted(id, now, out),
             }
         }
         self.seat_changed(id, now);
         self.react(id, now, out);
+        if !was_up {
+            self.wake_those_who_waited(id, now);
+        }
     }
 
     /// Its Job has another pod made, which was not the one that was silent.
     fn restarted(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
         let rests_on_silence = |cause| cause != Cause::Error;
-        self.clear(id, false, rests_on_silence, now, out);
+        // That a successor's pod runs is no word of its, unless none is expected.
+        if !self.is_awaited(id) {
+            self.clear(id, false, rests_on_silence, now, out);
+        }
         self.meet_again(id);
     }
 
@@ -53,7 +66,17 @@ impl Healer {
         let Some(id) = self.workers.owner(Mark::of_uid(uid)) else {
             return;
         };
+        let barred = self.workers.get(id).is_some_and(Worker::is_barred);
         self.workers.disown(uid);
+        if barred
+            && self
+                .workers
+                .get(id)
+                .is_some_and(|worker| !worker.is_barred())
+        {
+            self.listen_anew(id, now);
+            self.meet_again(id);
+        }
         if let Some(healing) = self.healing_mut(id)
             && *healing.replacement.old_uid == *uid
         {
@@ -113,7 +136,7 @@ impl Healer {
     }
 
     /// One that was left alone as it was begins anew: it is taken to be at work until it says otherwise.
-    fn meet_again(&mut self, id: WorkerId) {
+    pub(super) fn meet_again(&mut self, id: WorkerId) {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
@@ -147,10 +170,15 @@ impl Healer {
         }
         if (complete || vacant) && ends_trouble {
             let name = worker.name.clone();
+            let outcome = if complete {
+                Outcome::Recovered
+            } else {
+                Outcome::Vanished
+            };
             out.push(Action::Ended {
                 at: now,
                 name,
-                outcome: Outcome::Recovered,
+                outcome,
             });
             self.set_course(id, Course::Well);
         }
@@ -166,11 +194,14 @@ impl Healer {
 
     /// The Job has failed for good: no pod of its will say so.
     fn job_failed(&mut self, id: WorkerId, why: String, now: Moment, out: &mut Vec<Action>) {
-        if self
-            .workers
-            .get(id)
-            .is_some_and(Worker::has_failed_for_good)
+        if let Some(worker) = self.workers.get_mut(id)
+            && worker.has_failed_for_good()
         {
+            // One that fails without a word fails for the same reason again.
+            worker
+                .said
+                .error
+                .get_or_insert_with(|| Fingerprint::of(&why));
             self.suspect(id, Cause::Error, why, now, out);
         }
     }

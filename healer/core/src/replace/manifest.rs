@@ -16,7 +16,8 @@ const OF_ONE_JOB: [&str; 4] = [
 ];
 
 /// Annotations about the old object.
-const ABOUT_THE_OLD: [&str; 4] = [
+const ABOUT_THE_OLD: [&str; 5] = [
+    keys::RELEASED_AT,
     keys::REPRIEVED,
     keys::REPRIEVED_AT,
     "kubectl.kubernetes.io/last-applied-configuration",

@@ -19,6 +19,39 @@ pub(super) struct Number(pub(super) Option<f64>);
 #[derive(Default)]
 pub(super) struct Flag(pub(super) bool);
 
+/// What Python's `json` writes and JSON does not know.
+const NOT_NUMBERS: [&[u8]; 3] = [b"-Infinity", b"Infinity", b"NaN"];
+
+/// The message with `null` for what is no number and no JSON either; none if it holds nothing of the kind.
+pub(super) fn without_not_numbers(message: &[u8]) -> Option<Vec<u8>> {
+    let (mut clean, mut rest) = (Vec::with_capacity(message.len()), message);
+    let (mut in_text, mut replaced) = (false, false);
+    while let Some((&byte, after)) = rest.split_first() {
+        let found = NOT_NUMBERS
+            .iter()
+            .find(|word| !in_text && rest.starts_with(word));
+        if let Some(word) = found {
+            clean.extend_from_slice(b"null");
+            rest = rest.get(word.len()..).unwrap_or_default();
+            replaced = true;
+            continue;
+        }
+        clean.push(byte);
+        rest = after;
+        match byte {
+            b'"' => in_text = !in_text,
+            // What is escaped ends no text.
+            b'\\' if in_text => {
+                let (escaped, after) = rest.split_at(rest.len().min(1));
+                clean.extend_from_slice(escaped);
+                rest = after;
+            }
+            _ => {}
+        }
+    }
+    replaced.then_some(clean)
+}
+
 /// What one scalar says to a lenient field.
 trait Lenient<'de>: Default {
     fn text(_: Cow<'de, str>) -> Self {

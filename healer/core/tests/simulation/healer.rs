@@ -36,6 +36,8 @@ pub(crate) struct Replica {
     listed: bool,
     pub(crate) frozen_until: u64,
     reads_slowly_until: u64,
+    /// Its clock is so many milliseconds ahead of the world's.
+    ahead_ms: i64,
     pub(crate) decisions: HashMap<Verdict, u64>,
 }
 
@@ -49,9 +51,15 @@ struct Reader {
 }
 
 impl Replica {
-    pub(crate) fn new(policy: &Policy, partitions: usize, leads: bool, now: u64) -> Self {
-        let mut core = Healer::new(policy.clone(), Moment::from_unix_ms(now));
-        let at = Moment::from_unix_ms(now);
+    pub(crate) fn new(
+        policy: &Policy,
+        partitions: usize,
+        leads: bool,
+        now: u64,
+        ahead_ms: i64,
+    ) -> Self {
+        let at = Moment::from_unix_ms(now.saturating_add_signed(ahead_ms));
+        let mut core = Healer::new(policy.clone(), at);
         let mut out = Vec::new();
         core.step(
             Event::Partitions {
@@ -83,6 +91,7 @@ impl Replica {
             listed: false,
             frozen_until: 0,
             reads_slowly_until: 0,
+            ahead_ms,
             decisions: HashMap::new(),
         }
     }
@@ -171,7 +180,7 @@ impl Replica {
                     status,
                     message: None,
                     records: None,
-                    stamp: None,
+                    stamp: Some(kafka.stamp(worker, record.at)),
                     stamp_in_ms: false,
                 };
                 if crate::tells() {
@@ -184,9 +193,7 @@ impl Replica {
                     partition: i32::try_from(index).unwrap(),
                     offset,
                 };
-                let appended = kafka
-                    .log_append_time
-                    .then(|| Moment::from_unix_ms(record.at));
+                let appended = kafka.appended(record.at);
                 self.step(
                     Event::Said {
                         report,
@@ -197,7 +204,7 @@ impl Replica {
                 );
             }
             if let Some((asked, end)) = reader.barrier(partition, now, mutation) {
-                let (topic, asked) = (Topic::Events, Moment::from_unix_ms(asked));
+                let (topic, asked) = (Topic::Events, self.moment(asked));
                 self.step(
                     Event::Barrier {
                         topic,
@@ -212,7 +219,7 @@ impl Replica {
                 self.step(
                     Event::Written {
                         partition: index,
-                        since: Moment::from_unix_ms(now),
+                        since: self.moment(now),
                     },
                     now,
                 );
@@ -225,6 +232,7 @@ impl Replica {
     fn read_control(&mut self, kafka: &Kafka, most: usize, now: u64, mutation: Mutation) {
         let mut reader = std::mem::take(&mut self.control);
         for (_, record) in reader.next(&kafka.control, most, now) {
+            let stamp = Some(Moment::from_unix_ms(record.at));
             let Said::Stop { queue } = record.said else {
                 continue;
             };
@@ -233,12 +241,13 @@ impl Replica {
                 Event::Demanded(Command {
                     queue,
                     demand: Demand::Stop,
+                    stamp,
                 }),
                 now,
             );
         }
         if let Some((asked, end)) = reader.barrier(&kafka.control, now, mutation) {
-            let (topic, asked) = (Topic::Control, Moment::from_unix_ms(asked));
+            let (topic, asked) = (Topic::Control, self.moment(asked));
             self.step(
                 Event::Barrier {
                     topic,
@@ -269,9 +278,14 @@ impl Replica {
         }
     }
 
+    /// That time by its own clock.
+    const fn moment(&self, now: u64) -> Moment {
+        Moment::from_unix_ms(now.saturating_add_signed(self.ahead_ms))
+    }
+
     fn step(&mut self, event: Event<'_>, now: u64) {
         let mut out = Vec::new();
-        let at = Moment::from_unix_ms(now);
+        let at = self.moment(now);
         self.core.step(event, at, &mut out);
         for action in out {
             match action {

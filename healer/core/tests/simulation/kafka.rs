@@ -1,6 +1,13 @@
 //! Partitions that workers write to and healers read.
 
 use fastrand::Rng;
+use temper_healer_core::Moment;
+
+/// Clocks of workers are off by this much at most, ms.
+const WORKERS_OFF_BY: i64 = 3_600_000;
+
+/// And those of brokers, compared with the API server's.
+const BROKERS_OFF_BY: i64 = 4_000;
 
 /// What a record says. Reports carry what the core needs; everything else is the parser's affair.
 #[derive(Clone, Debug)]
@@ -46,7 +53,9 @@ pub(crate) struct Kafka {
     pub(crate) events: Vec<Partition>,
     pub(crate) control: Partition,
     /// Brokers write down when a record came; otherwise nobody's clock can be trusted.
-    pub(crate) log_append_time: bool,
+    log_append_time: bool,
+    brokers_ahead_ms: i64,
+    workers_ahead_ms: [i64; 5],
     pub(crate) outages: u64,
 }
 
@@ -56,8 +65,21 @@ impl Kafka {
             events: vec![Partition::default(); random.usize(1..=3)],
             control: Partition::default(),
             log_append_time: random.bool(),
+            brokers_ahead_ms: random.i64(-BROKERS_OFF_BY..=BROKERS_OFF_BY),
+            workers_ahead_ms: std::array::from_fn(|_| random.i64(-WORKERS_OFF_BY..=WORKERS_OFF_BY)),
             outages: 0,
         }
+    }
+
+    /// When a record came, by the broker's clock, if it writes that down.
+    pub(crate) fn appended(&self, at: u64) -> Option<Moment> {
+        let appended = Moment::from_unix_ms(at.saturating_add_signed(self.brokers_ahead_ms));
+        self.log_append_time.then_some(appended)
+    }
+
+    /// When a worker said something, by its own clock.
+    pub(crate) fn stamp(&self, worker: usize, at: u64) -> Moment {
+        Moment::from_unix_ms(at.saturating_add_signed(self.workers_ahead_ms[worker]))
     }
 
     /// Breaks something now and then, for a while.

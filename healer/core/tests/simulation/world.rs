@@ -24,6 +24,11 @@ const DISTURBED: u64 = 120_000;
 /// … and for so long nothing does, until everybody in trouble must have been replaced.
 const QUIET: u64 = 90_000;
 
+/// The clocks of healers are off by this much at most, ms …
+const HEALERS_OFF_BY: i64 = 3_600_000;
+/// … and by so much more that of each: they are kept by the same platform.
+const HEALERS_DIFFER_BY: i64 = 1_500;
+
 /// A protection that is taken away, to see that it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mutation {
@@ -92,6 +97,8 @@ pub(crate) struct World {
     store: Store,
     fates: Vec<Fate>,
     replicas: Vec<Replica>,
+    /// The clocks of the healers are so many milliseconds ahead, and differ by little among themselves.
+    healers_ahead_ms: i64,
     /// Calls of healers that have died, still on their way.
     orphaned: Vec<Sent>,
     summary: Summary,
@@ -123,8 +130,14 @@ impl World {
             });
         }
         let policy = policy();
+        let healers_ahead_ms = random.i64(-HEALERS_OFF_BY..=HEALERS_OFF_BY);
+        let partitions = kafka.events.len();
         let replicas = (0..random.usize(1..=2))
-            .map(|index| Replica::new(&policy, kafka.events.len(), index == 0, START))
+            .map(|index| {
+                let ahead_ms =
+                    healers_ahead_ms + random.i64(-HEALERS_DIFFER_BY..=HEALERS_DIFFER_BY);
+                Replica::new(&policy, partitions, index == 0, START, ahead_ms)
+            })
             .collect();
         Self {
             random,
@@ -139,6 +152,7 @@ impl World {
             },
             fates,
             replicas,
+            healers_ahead_ms,
             orphaned: Vec::new(),
         }
     }
@@ -252,7 +266,10 @@ impl World {
     /// SIGKILL. What it has sent is still on its way.
     fn crash(&mut self, index: usize) {
         self.summary.crashes += 1;
-        let mut fresh = Replica::new(&self.policy, self.kafka.events.len(), true, self.now);
+        let differs = self.random.i64(-HEALERS_DIFFER_BY..=HEALERS_DIFFER_BY);
+        let ahead_ms = self.healers_ahead_ms + differs;
+        let partitions = self.kafka.events.len();
+        let mut fresh = Replica::new(&self.policy, partitions, true, self.now, ahead_ms);
         fresh.frozen_until = self.now + self.random.u64(0..10_000);
         let dead = std::mem::replace(&mut self.replicas[index], fresh);
         self.orphaned.append(&mut dead.wire.take());
