@@ -1,0 +1,6 @@
+//! What is decided about single workers, in a world where nothing goes wrong but them.
+#![expect(clippy::unwrap_used, reason = "all of it is a test")]
+
+mod bench;
+mod protocol;
+mod workers;
