@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use temper_healer_core::{
-    Action, Decision, Event, Healer, Job, Moment, Place, Policy, Topic, Verdict,
+    Action, Decision, Event, Healer, Job, Moment, Outcome, Place, Policy, Topic, Verdict, WorkerId,
     policy::Cause,
+    replace::{Passed, Replacement, Veto},
     telemetry::{Command, Report},
 };
 
@@ -27,9 +28,14 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new() -> Self {
+        Self::with(POLICY)
+    }
+
+    /// With another policy.
+    pub(crate) fn with(policy: &str) -> Self {
         let now = Moment::from_unix_ms(1_800_000_000_000);
         let mut bench = Self {
-            healer: Healer::new(Policy::parse(POLICY).unwrap(), now),
+            healer: Healer::new(Policy::parse(policy).unwrap(), now),
             now,
             said: 0,
             actions: Vec::new(),
@@ -82,6 +88,23 @@ impl Bench {
 
     pub(crate) fn says(&mut self, producer: &str, status: &str) {
         let text = json!({"queue_id": "q", "producer": producer, "status": status, "message": "disk full"}).to_string();
+        self.hears(&text);
+    }
+
+    /// Lets seconds pass in which nothing is proven.
+    pub(crate) fn darkness(&mut self, seconds: u64) {
+        self.now = self.now.plus(Duration::from_secs(seconds));
+        self.step(Event::Tick);
+    }
+
+    /// It says how many records it has written.
+    pub(crate) fn writes(&mut self, producer: &str, records: u64) {
+        let text = json!({"queue_id": "q", "producer": producer, "status": "loading", "records_written": records}).to_string();
+        self.hears(&text);
+    }
+
+    /// A message comes.
+    pub(crate) fn hears(&mut self, text: &str) {
         let report = Report::parse(text.as_bytes()).unwrap();
         self.said += 1;
         let place = Place {
@@ -93,6 +116,37 @@ impl Bench {
             place,
             appended: None,
         });
+    }
+
+    /// The passes that were asked for since this was asked last, with what speaks against each.
+    pub(crate) fn passes(&mut self) -> Vec<(WorkerId, Replacement, Option<Veto>)> {
+        let passes = self.actions.drain(..).filter_map(|action| match action {
+            Action::Pass {
+                worker,
+                replacement,
+                veto,
+            } => Some((worker, *replacement, veto)),
+            _ => None,
+        });
+        passes.collect()
+    }
+
+    /// How workers' troubles ended since this was asked last.
+    pub(crate) fn ended(&mut self) -> Vec<Outcome> {
+        let ended = self.actions.drain(..).filter_map(|action| match action {
+            Action::Ended { outcome, .. } => Some(outcome),
+            _ => None,
+        });
+        ended.collect()
+    }
+
+    pub(crate) fn passed(&mut self, worker: WorkerId, passed: Passed) {
+        self.step(Event::Passed { worker, passed });
+    }
+
+    pub(crate) fn start(&mut self) {
+        let command = Command::parse(br#"{"command":"start","queue_id":"q"}"#).unwrap();
+        self.step(Event::Demanded(command));
     }
 
     pub(crate) fn stop(&mut self) {

@@ -2,5 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "all of it is a test")]
 
 mod bench;
+mod carrying_out;
+mod doubts;
 mod protocol;
 mod workers;
