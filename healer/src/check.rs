@@ -105,7 +105,7 @@ async fn live(
             (policy, Some(name.as_str()))
         }
     };
-    let lease = &settings.lease;
+    let lease = &settings.lease();
     cluster::rights(client, namespace, lease, policy.as_ref(), name, found).await;
     if let Some(policy) = policy {
         cluster::jobs(client, namespace, &policy, found).await;

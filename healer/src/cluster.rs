@@ -22,6 +22,9 @@ pub use self::{
 /// A call that takes longer is given up; whether it was carried out is seen later.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// A connection on which nothing came for so long is given up.
+const SILENCE: Duration = Duration::from_secs(310);
+
 /// Why there is no cluster to talk to.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -40,6 +43,9 @@ pub async fn connect() -> Result<(Client, String), Error> {
         .await
         .map_err(|error| Error::Config(Box::new(error)))?;
     config.default_retry = false;
+    // A watch is ended by the server within five minutes; whoever is silent for longer is not there any more.
+    config.read_timeout = Some(SILENCE);
+    config.write_timeout = Some(CALL_TIMEOUT);
     let namespace = config.default_namespace.clone();
     let client = Client::try_from(config).map_err(|error| Error::Client(Box::new(error)))?;
     Ok((client, namespace))

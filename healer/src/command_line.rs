@@ -215,7 +215,7 @@ fn replay_arguments(arguments: &mut lexopt::Parser) -> Result<ReplayArguments, F
     })
 }
 
-fn read(path: &std::path::Path) -> anyhow::Result<Vec<replay::Record>> {
+fn read(path: &std::path::Path) -> anyhow::Result<replay::Records> {
     if path.as_os_str() == "-" {
         return replay::read(io::stdin().lock()).context("standard input");
     }

@@ -33,6 +33,8 @@ pub struct Incident {
     pub job: Option<Box<str>>,
     /// What was wrong.
     pub cause: Cause,
+    /// What a replacement was begun for, if one was.
+    pub replaced_for: Option<Cause>,
     /// The last decision.
     pub decision: Verdict,
     /// The grounds of it, in a sentence.
@@ -79,16 +81,35 @@ impl Incidents {
         incident.queue_id.clone_from(&decision.queue_id);
         incident.decision = decision.decision;
         incident.cause = decision.cause;
+        if decision.decision == Verdict::Heal {
+            incident.replaced_for.get_or_insert(decision.cause);
+        }
         incident.why.clone_from(&decision.why);
         incident.evidence = decision.evidence;
         incident.step(
             decision.at,
             format!("{}: {}", decision.decision.word(), decision.why),
         );
-        if matches!(decision.decision, Verdict::Observe | Verdict::Veto)
-            && incident.steps.len() == 1
-        {
+        let is_left_alone = matches!(decision.decision, Verdict::Observe | Verdict::Veto);
+        if is_left_alone && incident.replaced_for.is_none() && incident.steps.len() == 1 {
             self.close(name, decision.at, "left alone");
+        }
+    }
+
+    /// Notes what another healer decided and began, and this one goes on with.
+    pub fn resumed(&mut self, decision: &Decision, now: Moment) {
+        self.decided(decision);
+        self.note(
+            &decision.worker,
+            now,
+            "taken up where another healer left it",
+        );
+    }
+
+    /// Notes that this healer acts no more: whatever is under way is another one's, and how it ends is not seen here.
+    pub fn hand_over(&mut self, at: Moment) {
+        for name in self.open.keys().cloned().collect::<Vec<_>>() {
+            self.close(&name, at, "left to whoever acts now");
         }
     }
 
@@ -108,6 +129,7 @@ impl Incidents {
             Outcome::Healed => "healed: the successor was heard",
             Outcome::Recovered => "it went on by itself",
             Outcome::Doubted => "nobody could be heard for a while, so it is listened to anew",
+            Outcome::Anew => "it is looked at anew, because things have changed",
             Outcome::Vanished => "its Job is gone: deleted by people, or for its age",
             Outcome::Replacement(End::Refused(_) | End::NameTaken) => "left alone",
             Outcome::Replacement(End::Completed) => "its Job had succeeded by then",
@@ -152,6 +174,7 @@ impl Incidents {
             producer: decision.producer.clone(),
             job: decision.job.clone(),
             cause: decision.cause,
+            replaced_for: None,
             decision: decision.decision,
             why: decision.why.clone(),
             evidence: decision.evidence,

@@ -18,7 +18,7 @@ use temper_healer_core::{
     telemetry::{Command, Report, Unreadable},
 };
 
-pub use self::kcat::{BadLine, Record, read};
+pub use self::kcat::{BadLine, Record, Records, read};
 
 /// How long nobody may say anything before that counts as an outage, unless told otherwise.
 pub const MAX_GAP: Span = Span::seconds(60);
@@ -56,7 +56,10 @@ pub fn replay(
     mut policy: Policy,
     max_gap: Duration,
     topics: &Topics,
-    mut records: Vec<Record>,
+    Records {
+        all: mut records,
+        too_long,
+    }: Records,
     decided: &mut dyn FnMut(&Decision),
 ) -> Summary {
     policy.sight.max_gap = policy.sight.max_gap.max(Span::from_duration(max_gap));
@@ -66,6 +69,10 @@ pub fn replay(
     for record in &records {
         replay.advance(record.at);
         replay.take(record);
+    }
+    if too_long > 0 {
+        let unreadable = &mut replay.summary.unreadable;
+        *unreadable.entry("too_large").or_default() += too_long;
     }
     replay.summary
 }
@@ -221,7 +228,7 @@ impl<'a> Replay<'a> {
                     self.healer
                         .step(Event::Passed { worker, passed }, self.now, follow);
                 }
-                Action::Look | Action::Ended { .. } | Action::Armed => {}
+                Action::Look | Action::Resume(_) | Action::Ended { .. } | Action::Armed => {}
             }
         }
     }

@@ -97,7 +97,7 @@ async fn heal(settings: Settings) -> anyhow::Result<()> {
     let lease = Lease::new(
         client.clone(),
         &namespace,
-        &settings.lease,
+        &settings.lease(),
         &settings.identity,
     )
     .with_pages(own_pages);

@@ -40,6 +40,12 @@ const SEEN_LATELY: Duration = Duration::from_millis(1500);
 /// The clock is looked at once for so many records that come at once: some fifty microseconds' worth.
 const RECORDS_A_GLANCE: u32 = 64;
 
+/// A watch that fails is begun again after 30 s at most, and then fails again or does not.
+const TROUBLE_REPEATS_WITHIN: Duration = Duration::from_mins(1);
+
+/// So many messages are taken in before Kafka is looked at again.
+const MESSAGES_A_TURN: usize = 4096;
+
 /// One that is to act once is given so long at least to begin with that.
 const TO_BEGIN: Duration = Duration::from_mins(2);
 
@@ -48,7 +54,7 @@ const BLIND: &str = "not every partition is known to be heard and to be written 
 
 /// One that was to act once could not.
 #[derive(Debug, thiserror::Error)]
-#[error("it could not begin to act in {waited} s: {why}")]
+#[error("it could not act for {waited} s: {why}")]
 pub struct InVain {
     waited: u64,
     why: String,
@@ -121,9 +127,19 @@ pub struct Shell<C> {
     core: Healer,
     standing: Standing,
     shown: Option<Instant>,
-    began: Moment,
+    /// When it last could act: when it began, as long as it never could.
+    acted: Moment,
     armed_at: Option<Moment>,
+    watch: Watch,
     tally: Tally,
+}
+
+/// How the watch of Jobs fares.
+#[derive(Debug, Default)]
+struct Watch {
+    listed: bool,
+    /// When it last failed, if nothing came since.
+    troubled: Option<Instant>,
 }
 
 impl<C: Fn() -> Moment> Shell<C> {
@@ -142,8 +158,9 @@ impl<C: Fn() -> Moment> Shell<C> {
             core,
             standing,
             shown: None,
-            began,
+            acted: began,
             armed_at: None,
+            watch: Watch::default(),
             tally: Tally::default(),
         }
     }
@@ -159,7 +176,7 @@ impl<C: Fn() -> Moment> Shell<C> {
 
     fn turn(&mut self) -> ControlFlow<Result<(), InVain>> {
         self.listen();
-        loop {
+        for _ in 0..MESSAGES_A_TURN {
             match self.parts.inbox.try_recv() {
                 Ok(Message::Stop) | Err(TryRecvError::Disconnected) => {
                     return ControlFlow::Break(Ok(()));
@@ -192,6 +209,19 @@ impl<C: Fn() -> Moment> Shell<C> {
             }
         });
         self.carry_out(actions);
+        self.begin_anew_if_needed();
+    }
+
+    /// What is written anew must not be taken for what is said now.
+    fn begin_anew_if_needed(&mut self) {
+        if !self.parts.telemetry.is_astray() {
+            return;
+        }
+        tracing::warn!("a topic was made anew, or has lost records: everything is read again");
+        match self.parts.telemetry.rewind() {
+            Ok(()) => self.step(Event::Rewound),
+            Err(error) => tracing::error!(%error, "reading anew"),
+        }
     }
 
     fn take(&mut self, message: Message) {
@@ -214,6 +244,7 @@ impl<C: Fn() -> Moment> Shell<C> {
     }
 
     fn told(&mut self, told: Told) {
+        self.watches(&told);
         match told {
             Told::Job(name, _)
                 if self
@@ -221,19 +252,37 @@ impl<C: Fn() -> Moment> Shell<C> {
                     .queue
                     .as_deref()
                     .is_some_and(|queue| queue != &*name.queue) => {}
+            // It changes nothing, so there is nothing that it could go on with.
+            Told::Job(_, job) if self.parts.dry_run && job.is_waiting_successor() => {}
             Told::Job(name, job) => self.step(Event::Job { name, job: *job }),
             Told::Gone(uid) => self.step(Event::JobGone {
                 uid: &uid.to_string(),
             }),
-            Told::Listed => {
-                self.parts.ready.set("kubernetes", Ok(()));
-                self.step(Event::JobsListed);
-            }
+            Told::Listed => self.step(Event::JobsListed),
             Told::Nameless(count) => self.parts.meters.nameless(count),
             Told::Trouble(why) => {
                 tracing::warn!(why, "watching Jobs");
                 self.parts.ready.set("kubernetes", Err(&why));
             }
+        }
+    }
+
+    /// A watch that has been begun again after trouble does not say so: it tells something, or there is no more trouble.
+    fn watches(&mut self, told: &Told) {
+        let watch = &mut self.watch;
+        match told {
+            Told::Trouble(_) => watch.troubled = Some(Instant::now()),
+            Told::Listed => (watch.listed, watch.troubled) = (true, None),
+            Told::Job(..) | Told::Gone(_) | Told::Nameless(_) => watch.troubled = None,
+        }
+        self.show_watch();
+    }
+
+    fn show_watch(&mut self) {
+        let passed = |since: Instant| since.elapsed() > TROUBLE_REPEATS_WITHIN;
+        self.watch.troubled = self.watch.troubled.filter(|since| !passed(*since));
+        if self.watch.listed && self.watch.troubled.is_none() {
+            self.parts.ready.set("kubernetes", Ok(()));
         }
     }
 
@@ -264,6 +313,13 @@ impl<C: Fn() -> Moment> Shell<C> {
         if leads != self.standing.leads {
             self.standing.leads = leads;
             tracing::info!(leads, "the Lease");
+            if !leads {
+                let now = (self.clock)();
+                self.armed_at = None;
+                self.parts
+                    .board
+                    .write(|notes| notes.incidents.hand_over(now));
+            }
             self.step(if leads { Event::Lead } else { Event::Follow });
         }
     }
@@ -284,6 +340,7 @@ impl<C: Fn() -> Moment> Shell<C> {
                     veto,
                 } => self.begin_pass(worker, *replacement, veto),
                 Action::Decide(decision) => self.decided(&decision),
+                Action::Resume(decision) => self.resumed(&decision),
                 Action::Ended { at, name, outcome } => self.ended(at, &name, &outcome),
                 Action::Armed => {
                     self.armed_at = Some((self.clock)());
@@ -331,6 +388,17 @@ impl<C: Fn() -> Moment> Shell<C> {
         self.parts.chronicle.decided(decision, self.parts.dry_run);
     }
 
+    fn resumed(&self, decision: &Decision) {
+        tracing::info!(
+            producer = %decision.producer, queue = %decision.queue_id, cause = decision.cause.word(), why = decision.why,
+            "going on where another healer left it"
+        );
+        let now = (self.clock)();
+        self.parts
+            .board
+            .write(|notes| notes.incidents.resumed(decision, now));
+    }
+
     fn ended(&self, at: Moment, name: &Name, outcome: &Outcome) {
         tracing::info!(producer = %name.producer, queue = %name.queue, ?outcome, "ended");
         self.parts.meters.ended(outcome);
@@ -356,6 +424,7 @@ impl<C: Fn() -> Moment> Shell<C> {
         let census = self.core.census();
         let through = self.core.sight().through();
         self.standing.armed = self.core.is_armed();
+        self.show_watch();
         let age = through.map(|through| now.since(through));
         self.standing.blind = age.is_none_or(|age| age > SEEN_LATELY);
         self.standing.storm = self.core.storms(now);
@@ -379,19 +448,23 @@ impl<C: Fn() -> Moment> Shell<C> {
         });
     }
 
-    fn end_of_once(&self) -> ControlFlow<Result<(), InVain>> {
+    fn end_of_once(&mut self) -> ControlFlow<Result<(), InVain>> {
         let Some(listen_for) = self.parts.once else {
             return ControlFlow::Continue(());
         };
-        let elapsed = |since| (self.clock)().since(since);
-        let armed_for = self.armed_at.map(elapsed);
-        match once(listen_for, elapsed(self.began), armed_for, || {
-            self.is_idle()
-        }) {
+        let now = (self.clock)();
+        // Only what is seen is listened to.
+        let since = self.armed_at.filter(|_| !self.core.is_blind(now));
+        let acts_for = since.map(|since| now.since(since.max(self.core.sight().lit_from())));
+        if acts_for.is_some() {
+            self.acted = now;
+        }
+        let in_vain_for = now.since(self.acted);
+        match once(listen_for, in_vain_for, acts_for, || self.is_idle()) {
             Once::GoesOn => ControlFlow::Continue(()),
             Once::Done => ControlFlow::Break(Ok(())),
             Once::InVain => ControlFlow::Break(Err(InVain {
-                waited: elapsed(self.began).as_secs(),
+                waited: in_vain_for.as_secs(),
                 why: self.why_it_does_not_act(),
             })),
         }
@@ -424,12 +497,12 @@ enum Once {
 
 fn once(
     listen_for: Duration,
-    runs_for: Duration,
+    in_vain_for: Duration,
     acts_for: Option<Duration>,
     is_idle: impl FnOnce() -> bool,
 ) -> Once {
     match acts_for {
-        None if runs_for >= listen_for.max(TO_BEGIN) => Once::InVain,
+        None if in_vain_for >= listen_for.max(TO_BEGIN) => Once::InVain,
         Some(acts_for) if acts_for >= listen_for && is_idle() => Once::Done,
         None | Some(_) => Once::GoesOn,
     }

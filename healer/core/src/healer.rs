@@ -114,6 +114,8 @@ pub enum Action {
     },
     /// Tell people what was decided.
     Decide(Box<Decision>),
+    /// Tell people what another healer, or an earlier life of this one, decided and began, because this one goes on with it.
+    Resume(Box<Decision>),
     /// Tell people how it ended.
     Ended {
         /// When.
@@ -140,6 +142,8 @@ pub enum Outcome {
     Doubted,
     /// Its Job has been deleted, by people or for its age.
     Vanished,
+    /// What was known of it does not count any more: another Job, other rules, or people who changed their mind.
+    Anew,
 }
 
 /// Who acts.
@@ -375,8 +379,19 @@ impl Healer {
         why: String,
         now: Moment,
     ) -> Action {
+        Action::Decide(self.stated(worker, grounds, verdict, why, now))
+    }
+
+    fn stated(
+        &self,
+        worker: &Worker,
+        grounds: &Suspicion,
+        verdict: Verdict,
+        why: String,
+        now: Moment,
+    ) -> Box<Decision> {
         let job = worker.jobs.incumbent().one();
-        Action::Decide(Box::new(Decision {
+        Box::new(Decision {
             at: now,
             worker: worker.name.clone(),
             producer: worker.name.producer.clone(),
@@ -387,7 +402,7 @@ impl Healer {
             job: job.map(|job| job.name.clone()),
             job_uid: job.map(|job| job.uid.to_string().into()),
             evidence: self.evidence(worker),
-        }))
+        })
     }
 
     fn evidence(&self, worker: &Worker) -> Evidence {

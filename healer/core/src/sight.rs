@@ -68,15 +68,13 @@ impl Sight {
         }
     }
 
-    /// Notes how many partitions a topic has. New ones are dark.
+    /// Notes how many partitions a topic has. New ones are dark; if there are fewer, the topic was made anew, and is to be read anew.
     pub fn partitions(&mut self, topic: Topic, count: usize) {
         let partitions = match topic {
             Topic::Events => &mut self.events,
             Topic::Control => &mut self.control,
         };
-        if count > partitions.len() {
-            partitions.resize(count, Partition::default());
-        }
+        partitions.resize(count, Partition::default());
     }
 
     /// Notes that everything written to a partition before `asked` has been heard, and that its end was `end` then.

@@ -57,7 +57,7 @@ fn needed<'a>(
     let mut rights = vec![
         Right::to(&ON_JOBS, "jobs", "batch"),
         Right::to(&["list"], "pods", ""),
-        Right::to(&["create", "patch"], "events", "events.k8s.io"),
+        Right::to(&["create"], "events", "events.k8s.io"),
         Right::to(&["create"], "leases", "coordination.k8s.io"),
         Right::to(&["get", "update"], "leases", "coordination.k8s.io").named(lease),
     ];

@@ -13,6 +13,8 @@ use rdkafka::{
     metadata::Metadata,
 };
 
+use temper_healer_core::policy::Span;
+
 use super::{Finding, Grade};
 use crate::kafka::Settings;
 
@@ -37,7 +39,8 @@ pub(super) fn check(settings: &Settings) -> Vec<Finding> {
     let mut findings = topic(&metadata, &settings.events, &settings_of, settings);
     findings.extend(topic(&metadata, &settings.control, &settings_of, settings));
     findings.push(append_time(&settings.events, &settings_of));
-    findings.push(canary(&metadata, settings));
+    findings.extend(canary(&metadata, &settings_of, settings));
+    findings.extend(lookback(&settings_of, settings));
     findings
 }
 
@@ -45,7 +48,8 @@ type SettingsOf = HashMap<(String, String), String>;
 
 fn describe(config: &rdkafka::ClientConfig, settings: &Settings) -> Option<SettingsOf> {
     let admin: AdminClient<DefaultClientContext> = AdminClient::from_config(config).ok()?;
-    let topics = [settings.events.as_str(), settings.control.as_str()];
+    let mut topics = vec![settings.events.as_str(), settings.control.as_str()];
+    topics.extend(settings.canary.as_deref());
     let resources: Vec<_> = topics
         .iter()
         .map(|topic| ResourceSpecifier::Topic(topic))
@@ -146,26 +150,47 @@ fn append_time(name: &str, settings_of: &SettingsOf) -> Finding {
     }
 }
 
-fn canary(metadata: &Metadata, settings: &Settings) -> Finding {
+/// Whether everything that is to be read when the healer starts is kept for so long.
+fn lookback(settings_of: &SettingsOf, settings: &Settings) -> Option<Finding> {
+    let key = (settings.events.clone(), "retention.ms".to_owned());
+    let kept = settings_of
+        .get(&key)?
+        .parse()
+        .ok()
+        .map(Duration::from_millis)?;
+    (kept < settings.lookback).then(|| {
+        let (kept, lookback) = (
+            Span::from_duration(kept),
+            Span::from_duration(settings.lookback),
+        );
+        Finding::new(
+            Grade::Doubtful,
+            format!("topic {}", settings.events),
+            format!(
+                "records are kept for {kept}, and TEMPER_LOOKBACK is {lookback}: raise retention.ms"
+            ),
+        )
+    })
+}
+
+fn canary(metadata: &Metadata, settings_of: &SettingsOf, settings: &Settings) -> Vec<Finding> {
     let Some(name) = &settings.canary else {
-        return Finding::new(
+        return vec![Finding::new(
             Grade::Doubtful,
             "canary topic",
             "none (TEMPER_CANARY_TOPIC): that workers could be heard is proven only by others that write to each partition every few seconds",
-        );
+        )];
     };
+    let mut findings = topic(metadata, name, settings_of, settings);
+    findings.extend(leaders(metadata, name));
+    findings
+}
+
+/// Whether every broker is asked to write something.
+fn leaders(metadata: &Metadata, name: &str) -> Option<Finding> {
     let about = format!("topic {name}");
-    let found = metadata
-        .topics()
-        .iter()
-        .find(|topic| topic.name() == name && topic.error().is_none());
-    let Some(topic) = found else {
-        return Finding::new(
-            Grade::Bad,
-            about,
-            "the canary topic is not there, or not ours to see",
-        );
-    };
+    let mut topics = metadata.topics().iter();
+    let topic = topics.find(|topic| topic.name() == name && topic.error().is_none())?;
     let leaders: BTreeSet<_> = topic
         .partitions()
         .iter()
@@ -181,7 +206,8 @@ fn canary(metadata: &Metadata, settings: &Settings) -> Finding {
             "{missing} of {} brokers lead no partition of it: make as many partitions as brokers, and let each lead one",
             metadata.brokers().len()
         );
-        return Finding::new(Grade::Doubtful, about, what);
+        return Some(Finding::new(Grade::Doubtful, about, what));
     }
-    Finding::new(Grade::Good, about, "every broker leads a partition of it")
+    let what = "every broker leads a partition of it";
+    Some(Finding::new(Grade::Good, about, what))
 }

@@ -1,23 +1,18 @@
 //! What both Jobs of a replacement tell: that the one takes the other's place, why, and on what evidence.
 
-use k8s_openapi::{
-    api::{core::v1::ObjectReference, events::v1::Event as Record},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-};
-use kube::api::{ObjectMeta, PostParams};
 use temper_healer_core::{
     decision::Evidence,
-    replace::{End, Passed, Replacement},
+    replace::{End, Passed, Replacement, Veto},
 };
 
-use super::{CONTROLLER, Chronicle, cut, spoken};
+use super::{Chronicle, Entry, spoken};
 use crate::cluster::Jobs;
 
 impl Chronicle {
-    /// Writes it down at both Jobs, if the pass of a replacement has come so far that there is a successor which will run.
+    /// Writes down what a pass of a replacement has come to: at both Jobs that there is a successor which will run, or at the old one that it stays.
     ///
-    /// It is not the only such pass, nor is this healer, and whoever made one may die before it has written. So all of them write, and
-    /// by their names what they write is the same Event.
+    /// It is not the only pass that has come so far, nor is this healer the only one, and whoever made one may die before it has written. So all of
+    /// them write, and by their names what they write is the same Event.
     pub async fn passed(
         &self,
         jobs: &Jobs,
@@ -25,6 +20,12 @@ impl Chronicle {
         passed: &Passed,
         evidence: Option<Evidence>,
     ) {
+        let old = self.job(&replacement.old_name, &replacement.old_uid);
+        if let Passed::Over(End::Vetoed(veto)) = passed {
+            return self
+                .write(of_one_that_stays(replacement, *veto), &old)
+                .await;
+        }
         if !will_be_released(passed) {
             return;
         }
@@ -32,52 +33,18 @@ impl Chronicle {
             return;
         };
         let name = replacement.successor_name();
-        let old = self.job(&replacement.old_name, &replacement.old_uid);
         let successor = self.job(&name, &uid);
-        let pair = [&successor, &old];
-        self.write_once(
-            "ReplacesWorker",
-            of_successor(replacement, evidence),
-            &uid,
-            pair,
-        )
-        .await;
-        let pair = [&old, &successor];
-        self.write_once("SuccessorCreated", of_old(&name), &uid, pair)
-            .await;
-    }
-
-    /// Writes an Event at one Job that is related to another; there is one for each successor.
-    async fn write_once(
-        &self,
-        reason: &str,
-        note: String,
-        successor: &str,
-        [regarding, related]: [&ObjectReference; 2],
-    ) {
-        let job = regarding.name.as_deref().unwrap_or_default();
-        let record = Record {
-            metadata: ObjectMeta {
-                name: Some(format!("{job}.{successor}")),
-                ..ObjectMeta::default()
-            },
-            type_: Some("Normal".to_owned()),
-            reason: Some(reason.to_owned()),
-            note: Some(cut(note)),
-            action: Some("Replace".to_owned()),
-            regarding: Some(regarding.clone()),
-            related: Some(related.clone()),
-            event_time: Some(MicroTime(jiff::Timestamp::now())),
-            reporting_controller: Some(CONTROLLER.to_owned()),
-            reporting_instance: Some(self.identity.clone()),
-            ..Record::default()
+        // There is one of each for a successor, whatever it says.
+        let entry = |reason, note, related: &_| Entry {
+            mark: uid.clone(),
+            related: Some(Clone::clone(related)),
+            ..Entry::new(reason, "Replace", note)
         };
-        match self.events.create(&PostParams::default(), &record).await {
-            Ok(_) => {}
-            // It is there already.
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            Err(error) => tracing::warn!(%error, job, "writing an Event"),
-        }
+        let tale = of_successor(replacement, evidence);
+        self.write(entry("ReplacesWorker", tale, &old), &successor)
+            .await;
+        self.write(entry("SuccessorCreated", of_old(&name), &successor), &old)
+            .await;
     }
 }
 
@@ -109,4 +76,16 @@ fn of_successor(replacement: &Replacement, evidence: Option<Evidence>) -> String
 
 fn of_old(successor: &str) -> String {
     format!("Job {successor} takes its place, and runs as soon as no pod of this one is left")
+}
+
+fn of_one_that_stays(replacement: &Replacement, veto: Veto) -> Entry {
+    let Replacement {
+        worker, decided, ..
+    } = replacement;
+    let note = format!(
+        "{}: what was decided at {decided} is not carried out, and this Job stays: {}",
+        worker.producer,
+        veto.words()
+    );
+    Entry::new("WorkerStays", "Replace", note)
 }

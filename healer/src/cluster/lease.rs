@@ -93,8 +93,11 @@ impl Lease {
             spec.holder_identity = None;
         }
         let params = PostParams::default();
-        if let Err(error) = self.api.replace(&self.name, &params, &record).await {
-            tracing::warn!(%error, "resigning from the Lease");
+        let resigning = self.api.replace(&self.name, &params, &record);
+        match tokio::time::timeout(CALL_TIMEOUT, resigning).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "resigning from the Lease"),
+            Err(_) => tracing::warn!("resigning from the Lease: the API server does not answer"),
         }
         self.renewed = None;
     }

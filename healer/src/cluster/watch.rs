@@ -61,11 +61,11 @@ impl Known {
             Ok(watcher::Event::InitDone) => self.forget_unlisted(),
             Ok(watcher::Event::Delete(object)) => {
                 let uid = Uid::of(&object.metadata.uid.unwrap_or_default());
-                if self.nameless.remove(&uid).is_some() {
-                    return vec![Told::Nameless(self.nameless.len())];
-                }
+                let was_nameless = self.nameless.remove(&uid).is_some();
+                let nameless = was_nameless.then_some(Told::Nameless(self.nameless.len()));
                 let known = self.uids.remove(&uid).is_some();
-                known.then_some(Told::Gone(uid)).into_iter().collect()
+                let gone = known.then_some(Told::Gone(uid));
+                nameless.into_iter().chain(gone).collect()
             }
             Err(error) => vec![Told::Trouble(error.to_string())],
         }
@@ -75,6 +75,7 @@ impl Known {
         let value = serde_json::to_value(object).ok()?;
         match Job::read(&value) {
             Ok((name, job)) => {
+                self.nameless.remove(&job.uid);
                 self.uids.insert(job.uid.clone(), true);
                 Some(Told::Job(name, Box::new(job)))
             }
@@ -158,5 +159,16 @@ mod tests {
         assert_eq!(tell(watcher::Event::Delete(nameless("a"))), ["1 nameless"]);
         assert!(tell(watcher::Event::Init).is_empty());
         assert_eq!(tell(watcher::Event::InitDone), ["0 nameless", "listed"]);
+    }
+
+    #[test]
+    fn a_job_that_is_given_an_id_later_is_a_workers_from_then_on() {
+        let mut known = Known::default();
+        let mut tell = |event| spoken(&known.tell(Ok(event)));
+        let job = json!({"metadata": {"name": "a", "uid": "a"}, "spec": {}});
+        let nameless = serde_json::from_value(job).unwrap();
+        assert_eq!(tell(watcher::Event::Apply(nameless)), ["1 nameless"]);
+        assert_eq!(tell(watcher::Event::Apply(object("a"))), ["job a"]);
+        assert_eq!(tell(watcher::Event::Delete(object("a"))), ["gone a"]);
     }
 }

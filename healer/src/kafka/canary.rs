@@ -107,7 +107,9 @@ fn landed(board: &Board, flight: &Flight, outcome: Result<(), String>) {
         return say(board, flight.partition, reason);
     }
     let since = flight.since;
-    for partition in board.cluster().proved_by(flight.partition, flight.leader) {
+    let min_isr = board.settings.min_isr;
+    let cluster = board.cluster();
+    for partition in cluster.proved_by(flight.partition, flight.leader, min_isr) {
         board.wire.offer(Word::Written { partition, since });
     }
 }

@@ -51,10 +51,10 @@ impl Partitions {
         (0..).zip(self.all.iter().copied()).filter(led)
     }
 
-    /// Who leads that partition.
-    pub(crate) fn leader(&self, partition: i32) -> Option<i32> {
+    /// That partition.
+    fn partition(&self, partition: i32) -> Option<Partition> {
         let index = usize::try_from(partition).ok()?;
-        self.all.get(index)?.leader
+        self.all.get(index).copied()
     }
 }
 
@@ -101,9 +101,12 @@ impl Cluster {
     }
 
     /// The partitions of the events topic that the broker leads which leads this canary partition, and led it when `leader` was
-    /// noted. None if the lead has moved between: nobody knows then who acknowledged.
-    pub(crate) fn proved_by(&self, canary: i32, leader: i32) -> Vec<i32> {
-        if self.canary.leader(canary) == Some(leader) {
+    /// noted. None if the lead has moved between: nobody knows then who acknowledged. And none if the canary partition has fewer replicas
+    /// in sync than `min_isr`: what is acknowledged by fewer shows less.
+    pub(crate) fn proved_by(&self, canary: i32, leader: i32, min_isr: usize) -> Vec<i32> {
+        let is_sound =
+            |partition: Partition| partition.leader == Some(leader) && partition.is_sound(min_isr);
+        if self.canary.partition(canary).is_some_and(is_sound) {
             self.events
                 .led_by(leader)
                 .map(|(number, _)| number)
@@ -140,11 +143,15 @@ mod tests {
     #[test]
     fn a_canary_proves_what_its_leader_leads() {
         let cluster = cluster();
-        assert_eq!(cluster.proved_by(0, 1), [0, 3]);
-        assert_eq!(cluster.proved_by(1, 2), [1]);
-        assert!(cluster.proved_by(2, 3).is_empty());
-        assert!(cluster.proved_by(0, 2).is_empty(), "the lead has moved");
-        assert!(cluster.proved_by(7, 1).is_empty());
+        assert_eq!(cluster.proved_by(0, 1, 2), [0, 3]);
+        assert_eq!(cluster.proved_by(1, 2, 2), [1]);
+        assert!(cluster.proved_by(2, 3, 2).is_empty());
+        assert!(cluster.proved_by(0, 2, 2).is_empty(), "the lead has moved");
+        assert!(cluster.proved_by(7, 1, 2).is_empty());
+        assert!(
+            cluster.proved_by(0, 1, 3).is_empty(),
+            "two replicas are too few"
+        );
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// Reads `queue-events` and `queue-control` at `bootstrap`, unprotected, an hour back, without a canary.
+    /// Reads `queue-events` and `queue-control` at `bootstrap`, unprotected, two hours back, without a canary.
     pub fn new(bootstrap: impl Into<String>) -> Self {
         Self {
             bootstrap: bootstrap.into(),
@@ -90,7 +90,7 @@ impl Settings {
             control: "queue-control".into(),
             canary: None,
             min_isr: 2,
-            lookback: Duration::from_hours(1),
+            lookback: Duration::from_hours(2),
             barrier_every: Duration::from_millis(250),
             canary_every: Duration::from_millis(500),
             call_timeout: Duration::from_secs(1),

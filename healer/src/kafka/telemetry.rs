@@ -58,6 +58,8 @@ pub struct Telemetry {
     /// The how-manieth reading it is: each [`Telemetry::rewind`] begins another.
     reading: u64,
     topics: [Vec<Option<Progress>>; 2],
+    /// What is read does not follow what was read.
+    astray: bool,
     hush: Hush,
     threads: Vec<JoinHandle<()>>,
 }
@@ -80,6 +82,7 @@ impl Telemetry {
             heard,
             reading: 1,
             topics: [Vec::new(), Vec::new()],
+            astray: false,
             hush: Hush::default(),
             threads: Vec::new(),
         };
@@ -121,6 +124,12 @@ impl Telemetry {
         self.board.look();
     }
 
+    /// Whether records came that stand before some that were read, or partitions have gone: the topic was made anew, or has lost records. Nothing
+    /// more is handed over until [`Telemetry::rewind`].
+    pub const fn is_astray(&self) -> bool {
+        self.astray
+    }
+
     /// Begins anew, the lookback before now. What was fetched and not handed over is forgotten; nothing of the reading before is handed
     /// over after this.
     pub fn rewind(&mut self) -> Result<(), Error> {
@@ -128,6 +137,7 @@ impl Telemetry {
         let old = mem::replace(&mut self.reader, reader(&self.board)?);
         self.reading += 1;
         self.topics = [Vec::new(), Vec::new()];
+        self.astray = false;
         self.board.begin(self.reading);
         drop(old);
         Ok(())
@@ -164,7 +174,10 @@ impl Telemetry {
 
     fn take(&mut self, word: Word, sink: &mut impl FnMut(Heard<'_>)) {
         match word {
-            Word::Count { topic, count } => sink(Heard::Partitions { topic, count }),
+            Word::Count { topic, count } => {
+                self.astray |= count < self.topics[topic as usize].len();
+                sink(Heard::Partitions { topic, count });
+            }
             Word::Start {
                 reading,
                 topic,
@@ -301,7 +314,7 @@ impl Telemetry {
     fn read(&mut self, sink: &mut impl FnMut(Heard<'_>)) -> usize {
         let mut handed = 0;
         let mut back = None;
-        while handed < RECORDS_A_POLL {
+        while handed < RECORDS_A_POLL && !self.astray {
             let message = match self.reader.poll(Duration::ZERO) {
                 None => break,
                 // The client's ear has heard of it, in more words.
@@ -314,6 +327,8 @@ impl Telemetry {
             };
             if let Some(missing) = progress.handed(record.offset) {
                 back = Some((record.topic, record.partition, missing));
+                self.astray = true;
+                break;
             }
             handed += 1;
             sink(Heard::Record(record));
@@ -333,6 +348,9 @@ impl Telemetry {
     }
 
     fn tell_reached(&mut self, drained: bool, sink: &mut impl FnMut(Heard<'_>)) {
+        if self.astray {
+            return;
+        }
         let waits = self.tell_reached_by_records(sink);
         if waits && drained && self.pass_marks() {
             self.tell_reached_by_records(sink);

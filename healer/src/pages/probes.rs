@@ -176,7 +176,7 @@ fn answer(probe: &str, query: &Questions, notes: &Notes, now: Moment) -> Result<
         "no-lost-jobs" => if_seen(notes, none_of(notes.census.vacant)),
         "kafka" => kafka(notes),
         "lag" => lag(query, notes)?,
-        "blind" => if_armed(notes, blind(notes)),
+        "blind" => blind(notes),
         "storm" => if_armed(notes, none_of(usize::from(notes.standing.storm))),
         "rollout" => rollout(notes),
         other => return Err(Refused::Unknown(format!("there is no probe {other}"))),
@@ -238,7 +238,7 @@ fn blind(notes: &Notes) -> Answer {
     let judged = notes
         .incidents
         .newest_first()
-        .filter(|incident| rests_on_silence(incident) && incident.closed_at.is_none());
+        .filter(|incident| rests_on_silence(incident.cause) && incident.closed_at.is_none());
     let judged = judged.filter(|incident| {
         since.is_some_and(|age| {
             incident.opened_at > notes.as_of.minus(Duration::from_millis(age)).plus(MAX_AGE)
@@ -262,8 +262,8 @@ fn healed(query: &Questions, notes: &Notes, now: Moment) -> Result<Answer, Refus
     let begins = mark(query)?.unwrap_or_else(|| now.minus(within.saturating_mul(10)));
     let concerned = |incident: &&Incident| {
         let fits = |key: &str, value: &str| query.get(key).is_none_or(|wanted| wanted == value);
-        incident.decision != Verdict::Observe
-            && incident.decision != Verdict::Veto
+        let is_left_alone = matches!(incident.decision, Verdict::Observe | Verdict::Veto);
+        (incident.replaced_for.is_some() || !is_left_alone)
             && incident.opened_at >= begins
             && fits("queue_id", &incident.queue_id)
             && fits("producer", &incident.producer)
@@ -302,9 +302,7 @@ fn healed(query: &Questions, notes: &Notes, now: Moment) -> Result<Answer, Refus
 fn no_false_heals(query: &Questions, notes: &Notes, now: Moment) -> Result<Answer, Refused> {
     let begins = now.minus(span(query, "window", Span::minutes(10))?);
     let begun = notes.incidents.newest_first().filter(|incident| {
-        incident.opened_at >= begins
-            && incident.decision == Verdict::Heal
-            && rests_on_silence(incident)
+        incident.opened_at >= begins && incident.replaced_for.is_some_and(rests_on_silence)
     });
     let evidence: Vec<_> = begun.map(|incident| incident.id).collect();
     Ok(Answer {
@@ -313,8 +311,8 @@ fn no_false_heals(query: &Questions, notes: &Notes, now: Moment) -> Result<Answe
     })
 }
 
-fn rests_on_silence(incident: &Incident) -> bool {
-    incident.cause != Cause::Error
+fn rests_on_silence(cause: Cause) -> bool {
+    cause != Cause::Error
 }
 
 fn lag(query: &Questions, notes: &Notes) -> Result<Answer, Refused> {

@@ -28,6 +28,15 @@ pub struct Record {
     pub payload: String,
 }
 
+/// What a file holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Records {
+    /// The records, as they stand in the file.
+    pub all: Vec<Record>,
+    /// How many lines were passed over because they are longer than any report.
+    pub too_long: usize,
+}
+
 /// What is wrong with a file of records.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -65,27 +74,39 @@ struct Line {
     payload: Option<serde_json::Value>,
 }
 
-/// Reads all records of a file. Empty lines are skipped.
-pub fn read(mut file: impl BufRead) -> Result<Vec<Record>, BadLine> {
-    let (mut records, mut bytes) = (Vec::new(), Vec::new());
+/// Reads all records of a file. Empty lines are skipped, and so are lines longer than any report, which are counted.
+pub fn read(mut file: impl BufRead) -> Result<Records, BadLine> {
+    let (mut records, mut bytes) = (Records::default(), Vec::new());
     for line in 1.. {
-        bytes.clear();
-        let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
-        let length = io::Read::take(&mut file, limit)
-            .read_until(b'\n', &mut bytes)
-            .map_err(|source| BadLine::Io { line, source })?;
+        let length =
+            part_of_line(&mut file, &mut bytes).map_err(|source| BadLine::Io { line, source })?;
         if length == 0 {
             break;
         }
-        let wrong = |why: String| BadLine::Syntax { line, why };
         if length >= MAX_LINE_BYTES {
-            return Err(wrong(format!("it has more than {MAX_LINE_BYTES} bytes")));
-        }
-        if !bytes.trim_ascii().is_empty() {
-            records.push(record(&bytes).map_err(wrong)?);
+            skip_line(&mut file, &mut bytes).map_err(|source| BadLine::Io { line, source })?;
+            records.too_long += 1;
+        } else if !bytes.trim_ascii().is_empty() {
+            let wrong = |why: String| BadLine::Syntax { line, why };
+            records.all.push(record(&bytes).map_err(wrong)?);
         }
     }
     Ok(records)
+}
+
+/// Reads a line, or as much of it as is looked at.
+fn part_of_line(file: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    bytes.clear();
+    let limit = u64::try_from(MAX_LINE_BYTES).unwrap_or(u64::MAX);
+    io::Read::take(file, limit).read_until(b'\n', bytes)
+}
+
+/// Reads on to the end of a line whose beginning is in `bytes`.
+fn skip_line(file: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<()> {
+    while !bytes.is_empty() && !bytes.ends_with(b"\n") {
+        part_of_line(file, bytes)?;
+    }
+    Ok(())
 }
 
 fn record(line: &[u8]) -> Result<Record, String> {
@@ -118,13 +139,23 @@ mod tests {
     #[test]
     fn a_record_is_read_as_kcat_writes_it() {
         let line = r#"{"topic":"queue-events","partition":2,"offset":41,"tstype":"logappend","ts":1722500000250,"broker":0,"key":null,"payload":"{\"status\":\"started\"}"}"#;
-        let records = read(line.as_bytes()).unwrap();
+        let records = read(line.as_bytes()).unwrap().all;
         assert_eq!(records.len(), 1);
         assert_eq!(
             (records[0].partition, records[0].offset, records[0].appended),
             (2, 41, true)
         );
         assert_eq!(records[0].payload, r#"{"status":"started"}"#);
+    }
+
+    #[test]
+    fn a_line_longer_than_any_report_is_passed_over_and_counted() {
+        let good = r#"{"topic":"t","partition":0,"offset":1,"ts":1,"payload":null}"#;
+        for bytes in [MAX_LINE_BYTES, 2 * MAX_LINE_BYTES + 7] {
+            let long = "x".repeat(bytes);
+            let records = read(format!("{good}\n{long}\n{good}\n{long}").as_bytes()).unwrap();
+            assert_eq!((records.all.len(), records.too_long), (2, 2));
+        }
     }
 
     #[test]

@@ -105,6 +105,16 @@ impl Settings {
         Some(SocketAddr::new(address, listening.port()))
     }
 
+    /// The name of the Lease by which one of several acts. A dry run has its own: it must not keep others from healing.
+    pub fn lease(&self) -> String {
+        let lease = &self.lease;
+        if self.dry_run {
+            format!("{lease}-dry-run")
+        } else {
+            lease.clone()
+        }
+    }
+
     /// How long it listens before it ends, if it does end by itself.
     pub fn ends_after(&self, policy: &Policy) -> Option<Duration> {
         let long = || self.listen_for.unwrap_or_else(|| longest_silence(policy));
@@ -287,6 +297,13 @@ mod tests {
             refusal.contains("POD_IP: `here` is no address"),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn a_dry_run_keeps_nobody_from_healing() {
+        assert_eq!(read(&["--lease=l"], &[]).unwrap().lease(), "l");
+        let dry = read(&["--lease=l", "--dry-run"], &[]).unwrap();
+        assert_eq!(dry.lease(), "l-dry-run");
     }
 
     #[test]

@@ -260,7 +260,6 @@ async fn what_is_not_seen_never_holds() {
         "no-false-heals",
         "no-duplicates",
         "storm",
-        "blind",
     ] {
         served.is("blind", probe).await;
     }
@@ -346,4 +345,34 @@ async fn people_read_what_happened_why_and_on_what_evidence() {
     assert_eq!(incident["evidence"]["lastRecord"], "2@41");
     assert_eq!(incident["outcome"], "healed: the successor was heard");
     assert!(incident.get("worker").is_none(), "it would be said twice");
+}
+
+#[tokio::test]
+async fn a_replacement_that_takes_long_is_still_one_and_one_that_another_healer_began_as_well() {
+    let served = Served::of_a_leader("one").await;
+    served.begins(30, Cause::Silent);
+    served.change(|notes| {
+        let incident = notes.incidents.newest_first().next().unwrap().clone();
+        let told = Decision {
+            at: NOW,
+            worker: incident.worker,
+            producer: incident.producer,
+            queue_id: incident.queue_id,
+            decision: Verdict::Observe,
+            cause: incident.cause,
+            why: "its replacement has taken 1m so far".to_owned(),
+            job: incident.job,
+            job_uid: None,
+            evidence: incident.evidence,
+        };
+        notes.incidents.decided(&told);
+    });
+    served.is("violated", "healed?within=20s").await;
+    served.is("violated", "no-false-heals").await;
+    served.is("violated", "steady").await;
+
+    served.change(|notes| notes.incidents.hand_over(NOW));
+    served.holds("steady").await;
+    let (_, json) = served.answer("/incidents").await;
+    assert!(json.contains("left to whoever acts now"), "{json}");
 }

@@ -55,6 +55,18 @@ fn empty_and_missing_payloads_and_bytes_of_any_kind_are_records() {
 }
 
 #[test]
+fn however_batches_are_packed_they_hold_up_nobody() {
+    let world = World::new();
+    for codec in ["gzip", "snappy", "lz4", "zstd"] {
+        world.append_packed(codec, EVENTS, 0, 100);
+    }
+    let mut listener = world.listener(world.settings());
+    listener.until("four hundred records", |diary| diary.records.len() == 400);
+    let offsets: Vec<i64> = (0..400).collect();
+    assert_eq!(listener.diary.offsets(Topic::Events, 0), offsets);
+}
+
+#[test]
 fn ten_megabytes_pass_and_hold_up_nobody() {
     let world = World::new();
     let large = vec![b'x'; 10 << 20];

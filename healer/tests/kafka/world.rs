@@ -122,6 +122,27 @@ impl World {
             .expect("a cluster that takes writes");
     }
 
+    /// Appends records in batches that are packed by `codec`.
+    pub(crate) fn append_packed(&self, codec: &str, topic: &str, partition: i32, count: usize) {
+        let packer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", self.cluster.bootstrap_servers())
+            .set("compression.type", codec)
+            .set("linger.ms", "50")
+            .create()
+            .expect("a codec that the library knows");
+        let payload = "loading ".repeat(50);
+        for _ in 0..count {
+            let record = BaseRecord::<[u8], str>::to(topic)
+                .partition(partition)
+                .payload(&payload);
+            packer
+                .send(record)
+                .map_err(|(error, _)| error)
+                .expect("room for a record");
+        }
+        packer.flush(DEADLINE).expect("a cluster that takes writes");
+    }
+
     /// Appends a record.
     pub(crate) fn append(&self, topic: &str, partition: i32, payload: &str) {
         self.send(topic, partition, Some(payload.as_bytes()));

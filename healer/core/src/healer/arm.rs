@@ -55,8 +55,8 @@ impl Healer {
             let kind = self.policy.kind(target(&worker.name.producer));
             worker.kind = kind.and_then(|index| u16::try_from(index).ok());
             if matches!(worker.course, Course::LeftAlone(_)) {
-                worker.course = Course::Well;
                 (worker.said.heard, worker.said.progressed) = (now, now);
+                self.begin_anew(id, now, out);
             }
             self.react(id, now, out);
         }

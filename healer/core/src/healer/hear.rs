@@ -207,7 +207,7 @@ impl Healer {
             Demand::Other => {}
             Demand::Start => {
                 self.workers.demand(&command.queue, false, at);
-                self.meet_again_those_of(&command.queue, now);
+                self.meet_again_those_of(&command.queue, now, out);
             }
             Demand::Stop => {
                 self.workers.demand(&command.queue, true, at);
@@ -230,11 +230,11 @@ impl Healer {
     }
 
     /// Those who were left alone because their queue was stopped are to work again.
-    fn meet_again_those_of(&mut self, queue: &str, now: Moment) {
+    fn meet_again_those_of(&mut self, queue: &str, now: Moment, out: &mut Vec<Action>) {
         let left_alone = |worker: &Worker| matches!(worker.course, Course::LeftAlone(_));
         for id in self.workers.ids_of_queue(queue, left_alone) {
             self.listen_anew(id, now);
-            self.meet_again(id);
+            self.meet_again(id, now, out);
         }
     }
 }

@@ -72,7 +72,7 @@ impl Healer {
     }
 
     /// Takes up a replacement that another healer, or an earlier life of this one, began.
-    pub(super) fn resume(&mut self, id: WorkerId, now: Moment) {
+    pub(super) fn resume(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get(id) else {
             return;
         };
@@ -98,6 +98,15 @@ impl Healer {
         };
         let error = replacement.heals.last().and_then(|heal| heal.error);
         let suspicion = Suspicion::new(replacement.cause, replacement.why.to_string(), error, now);
+        let decided = replacement.decided.min(now);
+        let why = suspicion.why.clone();
+        out.push(Action::Resume(self.stated(
+            worker,
+            &suspicion,
+            Verdict::Heal,
+            why,
+            decided,
+        )));
         let mut healing = Healing::new(suspicion, replacement, now);
         healing.created = true;
         // Whether the worker is still silent nobody knows: if its old Job still runs, it is listened to anew.

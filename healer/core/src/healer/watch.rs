@@ -38,13 +38,13 @@ impl Healer {
             }
             worker.said.fresh |= matches!(begun, Some(Begun::Job | Begun::AnotherPod));
             match begun {
-                None if freed => self.meet_again(id),
+                None if freed => self.meet_again(id, now, out),
                 None => {}
-                Some(Begun::Job) => self.meet_again(id),
+                Some(Begun::Job) => self.meet_again(id, now, out),
                 Some(Begun::AnotherPod | Begun::Pod) => self.restarted(id, now, out),
             }
         }
-        self.seat_changed(id, now);
+        self.seat_changed(id, now, out);
         self.react(id, now, out);
         if !was_up {
             self.wake_those_who_waited(id, now);
@@ -58,7 +58,7 @@ impl Healer {
         if !self.is_awaited(id) {
             self.clear(id, false, rests_on_silence, now, out);
         }
-        self.meet_again(id);
+        self.meet_again(id, now, out);
     }
 
     /// A Job is there no more.
@@ -75,7 +75,7 @@ impl Healer {
                 .is_some_and(|worker| !worker.is_barred())
         {
             self.listen_anew(id, now);
-            self.meet_again(id);
+            self.meet_again(id, now, out);
         }
         if let Some(healing) = self.healing_mut(id)
             && *healing.replacement.old_uid == *uid
@@ -92,12 +92,12 @@ impl Healer {
                 worker.seat = gone;
             }
         }
-        self.seat_changed(id, now);
+        self.seat_changed(id, now, out);
         self.react(id, now, out);
     }
 
     /// Another Job than before may count now, and with it another incarnation of the worker speaks.
-    fn seat_changed(&mut self, id: WorkerId, now: Moment) {
+    fn seat_changed(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
@@ -116,7 +116,7 @@ impl Healer {
             // Bad news from before we knew of the Job may be another one's.
             None => {
                 worker.said.shared_until = now;
-                self.meet_again(id);
+                self.meet_again(id, now, out);
                 return;
             }
             Some(_) => {}
@@ -130,13 +130,27 @@ impl Healer {
         // One of ours has begun when its predecessor had ended; whose words those are that others' Jobs say, nobody knows for a while.
         let overlap = if ours { Duration::ZERO } else { LAST_WORDS };
         worker.said.shared_until = now.plus(overlap);
-        if !matches!(worker.course, Course::Healing(_) | Course::Healed) {
-            self.set_course(id, Course::Well);
+        if matches!(worker.course, Course::Suspected(_) | Course::LeftAlone(_)) {
+            self.begin_anew(id, now, out);
         }
     }
 
+    /// What stood against it counts no more.
+    pub(super) fn begin_anew(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        let Some(worker) = self.workers.get(id) else {
+            return;
+        };
+        let name = worker.name.clone();
+        self.set_course(id, Course::Well);
+        out.push(Action::Ended {
+            at: now,
+            name,
+            outcome: Outcome::Anew,
+        });
+    }
+
     /// One that was left alone as it was begins anew: it is taken to be at work until it says otherwise.
-    pub(super) fn meet_again(&mut self, id: WorkerId) {
+    pub(super) fn meet_again(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
         let Some(worker) = self.workers.get_mut(id) else {
             return;
         };
@@ -144,7 +158,7 @@ impl Healer {
             return;
         }
         worker.said.doubt();
-        self.set_course(id, Course::Well);
+        self.begin_anew(id, now, out);
     }
 
     /// What follows from a worker's Jobs.
@@ -184,7 +198,7 @@ impl Healer {
         }
         if self.role == Role::Armed {
             if waiting {
-                self.resume(id, now);
+                self.resume(id, now, out);
             } else if let Some(why) = failure {
                 self.job_failed(id, why, now, out);
             }

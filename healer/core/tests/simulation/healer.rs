@@ -304,7 +304,7 @@ impl Replica {
                     }
                     *self.decisions.entry(decision.decision).or_default() += 1;
                 }
-                Action::Look | Action::Ended { .. } | Action::Armed => {}
+                Action::Look | Action::Resume(_) | Action::Ended { .. } | Action::Armed => {}
             }
         }
     }

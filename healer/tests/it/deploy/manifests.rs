@@ -29,7 +29,11 @@ impl Told {
         for variable in container["env"].as_array().expect("an environment") {
             let name = variable["name"].as_str().expect("a name");
             let value = variable["value"].as_str();
-            let value = value.map_or_else(|| format!("the {name}"), str::to_owned);
+            let told = || match name {
+                "POD_IP" => "10.1.2.3".to_owned(),
+                name => format!("the {name}"),
+            };
+            let value = value.map_or_else(told, str::to_owned);
             environment.insert(name.to_owned(), value);
         }
         environment.insert("TEMPER_QUEUE".to_owned(), "wf-1".to_owned());
@@ -62,7 +66,7 @@ fn check(settings: &Settings) {
     assert_eq!(kafka.control, "queue-control");
     assert_eq!(kafka.canary.as_deref(), Some("temper-canary"));
     assert_eq!(kafka.min_isr, 2);
-    assert_eq!(kafka.lookback.as_secs(), 3600);
+    assert_eq!(kafka.lookback.as_secs(), 7200);
     let Security::SaslTls { user, password, ca } = &kafka.security else {
         unreachable!("{:?}", kafka.security);
     };
@@ -72,6 +76,8 @@ fn check(settings: &Settings) {
 
     assert_eq!(settings.namespace.as_deref(), Some("the POD_NAMESPACE"));
     assert_eq!(settings.identity, "the POD_NAME");
+    let pages = settings.pages("0.0.0.0:80".parse().expect("an address"));
+    assert_eq!(pages, "10.1.2.3:80".parse().ok());
     let policy = Path::new("/etc/temper-healer/policy.yaml");
     assert_eq!(settings.rules, Source::File(policy.to_owned()));
     assert!(!settings.dry_run && !settings.once);
@@ -103,8 +109,13 @@ fn the_role_allows_for_the_lease_that_is_asked_for() {
         .filter_map(|rule| rule.get("resourceNames"))
         .collect();
     for manifest in ["deployment/deployment.yaml", "sidecar/container.yaml"] {
-        let lease = Told::by(manifest).understood().lease;
-        assert_eq!(named, [&json!([lease])], "{manifest}");
+        let settings = Told::by(manifest).understood();
+        let dry_run = Settings {
+            dry_run: true,
+            ..settings.clone()
+        };
+        let leases = json!([settings.lease(), dry_run.lease()]);
+        assert_eq!(named, [&leases], "{manifest}");
     }
 }
 

@@ -28,19 +28,25 @@ type Right = (
 );
 
 /// What the healer does in its namespace, and what else somebody in its place could want.
-const IN_ITS_NAMESPACE: [Right; 18] = [
+const IN_ITS_NAMESPACE: [Right; 19] = [
     (
         "batch",
         "jobs",
         "",
         &["get", "list", "watch", "create", "delete", "patch"],
     ),
-    ("", "pods", "", &["get", "list", "watch"]),
-    ("events.k8s.io", "events", "", &["create", "patch"]),
+    ("", "pods", "", &["list"]),
+    ("events.k8s.io", "events", "", &["create"]),
     (
         "coordination.k8s.io",
         "leases",
         "temper-healer",
+        &["get", "update", "create"],
+    ),
+    (
+        "coordination.k8s.io",
+        "leases",
+        "temper-healer-dry-run",
         &["get", "update", "create"],
     ),
     // A name can't be asked for where an object is not there yet, so any may be created.
