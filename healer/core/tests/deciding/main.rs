@@ -4,5 +4,6 @@
 mod bench;
 mod carrying_out;
 mod doubts;
+mod laws;
 mod protocol;
 mod workers;
