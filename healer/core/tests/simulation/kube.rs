@@ -180,6 +180,25 @@ impl Store {
         }
     }
 
+    /// People mark a Job to be left alone, or take the mark away.
+    pub(crate) fn mark(&mut self, name: &str, ignored: bool) {
+        if let Some(job) = self.jobs.get_mut(name) {
+            job["metadata"]["annotations"][keys::IGNORE] = json!(ignored.to_string());
+            self.touch(name);
+        }
+    }
+
+    /// People suspend a Job, or resume it.
+    pub(crate) fn suspend(&mut self, name: &str, suspended: bool, now: u64) {
+        if let Some(job) = self.jobs.get_mut(name) {
+            job["spec"]["suspend"] = json!(suspended);
+            if !suspended {
+                job["status"]["startTime"] = json!(Moment::from_unix_ms(now).to_string());
+            }
+            self.touch(name);
+        }
+    }
+
     /// A pod of it has ended, and not well.
     pub(crate) fn count_failure(&mut self, name: &str) {
         if let Some(job) = self.jobs.get_mut(name) {

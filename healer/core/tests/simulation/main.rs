@@ -1,8 +1,8 @@
-//! A whole world in which everything goes wrong, and one thing must not: a worker lost, doubled, or blamed for our blindness.
+//! A whole world in which everything goes wrong, and one thing must not: a worker lost, doubled, blamed for our blindness, or touched against people's will.
 //!
-//! Producers, partitions with outages, a broker that still answers and no longer writes, skewed clocks, lagging and frozen healers, two of
-//! them at once, an API server that fails before and after it did what was asked, watches that fall behind, evictions, and people who stop,
-//! delete and replace Jobs by hand. The healers in it are the real core and the real protocol; only time and the world are made up.
+//! Producers, partitions with outages, a broker that still answers and no longer writes, clocks of workers and healers that are off by an hour, lagging and frozen healers, two of
+//! them at once, an API server that fails before and after it did what was asked and refuses, watches that fall behind, evictions, and people who stop queues and
+//! suspend, mark, delete and replace Jobs by hand. The healers in it are the real core and the real protocol; only time and the world are made up.
 //!
 //! `TEMPER_SIM_RUNS=1000000 cargo test --release -p temper-healer-core --test simulation -- --nocapture` runs it at length, `TEMPER_SIM_SEED` from
 //! another seed on; a seed alone tells what happens in that run.

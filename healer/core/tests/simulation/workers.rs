@@ -90,8 +90,8 @@ fn controllers(
                 start(store, fates, worker, &uid, now, random)?;
             }
             State::Deleting if own == 0 => store.remove(&name),
-            State::Deleting => end_all(store, fates, &uid, now, random),
-            State::Active | State::Suspended | State::Complete | State::Failed => {}
+            State::Deleting | State::Suspended => end_all(store, fates, &uid, now, random),
+            State::Active | State::Complete | State::Failed => {}
         }
     }
     Ok(())

@@ -65,6 +65,9 @@ pub(crate) struct Summary {
     pub(crate) outages: u64,
     pub(crate) crashes: u64,
     pub(crate) api_faults: u64,
+    pub(crate) refusals: u64,
+    pub(crate) marked: u64,
+    pub(crate) suspended: u64,
     pub(crate) by_hand: u64,
     pub(crate) stops: u64,
     pub(crate) vetoes: u64,
@@ -80,6 +83,9 @@ impl AddAssign for Summary {
         self.outages += other.outages;
         self.crashes += other.crashes;
         self.api_faults += other.api_faults;
+        self.refusals += other.refusals;
+        self.marked += other.marked;
+        self.suspended += other.suspended;
         self.by_hand += other.by_hand;
         self.stops += other.stops;
         self.vetoes += other.vetoes;
@@ -99,6 +105,8 @@ pub(crate) struct World {
     replicas: Vec<Replica>,
     /// The clocks of the healers are so many milliseconds ahead, and differ by little among themselves.
     healers_ahead_ms: i64,
+    /// Jobs that people have suspended, and will resume.
+    at_rest_by_hand: Vec<String>,
     /// Calls of healers that have died, still on their way.
     orphaned: Vec<Sent>,
     summary: Summary,
@@ -153,6 +161,7 @@ impl World {
             fates,
             replicas,
             healers_ahead_ms,
+            at_rest_by_hand: Vec::new(),
             orphaned: Vec::new(),
         }
     }
@@ -217,6 +226,15 @@ impl World {
         if happens(&mut self.random, 50_000) {
             self.meddle();
         }
+        if happens(&mut self.random, 40_000) {
+            self.mark();
+        }
+        if happens(&mut self.random, 60_000) {
+            self.suspend();
+        }
+        if happens(&mut self.random, 20_000) {
+            self.resume_one();
+        }
         if happens(&mut self.random, 30_000) {
             self.evict();
         }
@@ -261,6 +279,51 @@ impl World {
         for fate in &mut self.fates {
             fate.trouble_at = u64::MAX;
         }
+        for name in self.store.jobs.keys().cloned().collect::<Vec<_>>() {
+            self.store.mark(&name, false);
+        }
+        while !self.at_rest_by_hand.is_empty() {
+            self.resume_one();
+        }
+    }
+
+    /// People mark a Job, so that nobody replaces it, or take the mark away.
+    fn mark(&mut self) {
+        if let Some(name) = self.any_active_job() {
+            self.summary.marked += 1;
+            let marks = self.random.bool();
+            self.store.mark(&name, marks);
+        }
+    }
+
+    /// People suspend a Job.
+    fn suspend(&mut self) {
+        if let Some(name) = self.any_active_job() {
+            self.summary.suspended += 1;
+            self.store.suspend(&name, true, self.now);
+            self.at_rest_by_hand.push(name);
+        }
+    }
+
+    /// And resume it, if it is still as they left it.
+    fn resume_one(&mut self) {
+        let Some(name) = self.at_rest_by_hand.pop() else {
+            return;
+        };
+        let is_suspended = |job: &serde_json::Value| job::state(job) == State::Suspended;
+        if self.store.jobs.get(&name).is_some_and(is_suspended) {
+            self.store.suspend(&name, false, self.now);
+        }
+    }
+
+    fn any_active_job(&mut self) -> Option<String> {
+        let active = self
+            .store
+            .roll
+            .iter()
+            .filter(|(_, job)| job.state == State::Active);
+        let names: Vec<_> = active.map(|(name, _)| name.clone()).collect();
+        names.get(self.random.usize(0..names.len().max(1))).cloned()
     }
 
     /// SIGKILL. What it has sent is still on its way.
@@ -380,6 +443,12 @@ impl World {
             *sent.answer.lock().unwrap() = Some(Err(busy()));
             return Ok(());
         }
+        if disturbed && luck < 30 && matches!(sent.call, Call::Create(_)) {
+            self.summary.refusals += 1;
+            let refusal = Trouble::Denied("exceeded quota".into());
+            *sent.answer.lock().unwrap() = Some(Err(refusal));
+            return Ok(());
+        }
         let result = self.carry_out(&sent.call)?;
         if crate::tells() {
             println!(
@@ -389,7 +458,7 @@ impl World {
                 result.as_ref().err()
             );
         }
-        let lost = disturbed && (26..32).contains(&luck);
+        let lost = disturbed && (30..36).contains(&luck);
         self.summary.api_faults += u64::from(lost);
         *sent.answer.lock().unwrap() = Some(if lost { Err(busy()) } else { result });
         Ok(())
@@ -436,6 +505,13 @@ impl World {
         };
         let takes_effect =
             uid_of(job) == uid && job["metadata"]["resourceVersion"].as_str() == Some(version);
+        let is_waiting = job::state(job) == State::Suspended && replaces(job).is_some();
+        if takes_effect
+            && !is_waiting
+            && let Some(refusal) = job::refusal(job)
+        {
+            return Err(format!("touched: {name} at {}, though {refusal}", self.now));
+        }
         if !takes_effect || job::state(job) != State::Active {
             return Ok(());
         }
