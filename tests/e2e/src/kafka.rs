@@ -130,6 +130,18 @@ impl Brokers {
         create_topic(&self.client(), name, partitions, replicas, settings).await
     }
 
+    /// Deletes a topic.
+    pub async fn delete_topic(&self, name: &str) -> Result<()> {
+        let admin: AdminClient<_> = self.client().create_with_context(Words::default())?;
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE));
+        for result in admin.delete_topics(&[name], &options).await? {
+            if let Err((_, code)) = result {
+                bail!("deleting topic {name}: {code}");
+            }
+        }
+        Ok(())
+    }
+
     /// Writes so many events of loaders at work to a topic, as fast as the brokers take them.
     pub async fn fill(&self, topic: &str, count: u32) -> Result<()> {
         let (client, topic) = (self.client(), topic.to_owned());

@@ -96,6 +96,7 @@ impl Pod<'_> {
         match path {
             "metadata.name" => Ok(self.deployment.to_owned()),
             "metadata.namespace" => Ok(self.namespace.to_owned()),
+            "status.podIP" => Ok(self.address.to_string()),
             other => bail!("nobody here knows {other}"),
         }
     }

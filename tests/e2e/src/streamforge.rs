@@ -121,7 +121,8 @@ impl StreamForge {
         healer::check(&self.surroundings(), arguments).await
     }
 
-    fn surroundings(&self) -> Surroundings {
+    /// What a healer is told of what is around it, with a port of its own.
+    pub fn surroundings(&self) -> Surroundings {
         let port = self.next_port.replace(self.next_port.get() + 1);
         Surroundings {
             bootstrap: self.brokers.bootstrap(),
@@ -232,6 +233,20 @@ impl StreamForge {
         map.metadata.uid.context("the config map has no uid")
     }
 
+    /// Deletes the topic of events with all that it holds, and makes it anew with so many partitions.
+    pub async fn make_events_anew(&self, partitions: i32) -> Result<()> {
+        self.brokers.delete_topic(EVENTS).await?;
+        // Brokers forget a topic a moment after they have said so.
+        until("the topic is made anew", PATIENCE, async || {
+            self.brokers
+                .create_topic(EVENTS, partitions, 3, &SETTINGS)
+                .await?;
+            let made = self.brokers.view(0, EVENTS).await?;
+            Ok((made.len() == usize::try_from(partitions)?).then_some(()))
+        })
+        .await
+    }
+
     /// Says on the control topic that a queue is to stop.
     pub async fn stop(&self, queue: &str) -> Result<()> {
         let patience = Duration::from_mins(1);
@@ -258,14 +273,16 @@ async fn make_namespace(client: &Client) -> Result<()> {
 }
 
 async fn make_topics(brokers: &Brokers) -> Result<()> {
-    let settings = [
-        ("min.insync.replicas", "2"),
-        ("message.timestamp.type", "LogAppendTime"),
-    ];
     for (topic, partitions) in [(EVENTS, 3), (CONTROL, 1), (CANARY, 3)] {
         brokers
-            .create_topic(topic, partitions, 3, &settings)
+            .create_topic(topic, partitions, 3, &SETTINGS)
             .await?;
     }
     Ok(())
 }
+
+/// How topics are set.
+const SETTINGS: [(&str, &str); 2] = [
+    ("min.insync.replicas", "2"),
+    ("message.timestamp.type", "LogAppendTime"),
+];

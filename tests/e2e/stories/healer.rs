@@ -11,6 +11,8 @@ mod hanging;
 mod crashes;
 mod rivals;
 mod ruling;
+mod denied;
+mod anew;
 mod failover;
 mod rebuild;
 

@@ -6,10 +6,10 @@ use super::{Action, Healer, Outcome, spell};
 use crate::{
     Moment,
     decision::Verdict,
-    job::Mark,
+    job::{Mark, Refusal, State},
     policy::Cause,
     replace::{End, Passed, Replacement, Trouble, Veto},
-    worker::{Course, Healing, Phase, Said, Suspicion, Worker},
+    worker::{Course, Healing, Incumbent, Phase, Said, Suspicion, Worker},
     workers::WorkerId,
 };
 
@@ -239,6 +239,9 @@ impl Healer {
             return;
         };
         let suspicion = Box::new(healing.suspicion.clone());
+        if self.has_passed(id, end) {
+            return self.suspect_again(id, *suspicion, now);
+        }
         // Why the worker stays is told before its trouble is: it is how that ends.
         if let Some((verdict, why)) = reason_to_stay(end) {
             self.leave(id, suspicion.clone(), verdict, &why, now, out);
@@ -303,6 +306,50 @@ impl Healer {
         }
         self.wake_those_who_waited(id, now);
         self.react(id, now, out);
+    }
+
+    /// What a pass has read speaks against it, and what has been told since does not any more. Or what was told lags behind.
+    fn has_passed(&self, id: WorkerId, end: &End) -> bool {
+        let Some(worker) = self.workers.get(id) else {
+            return false;
+        };
+        let Incumbent::One(job) = worker.jobs.incumbent() else {
+            return false;
+        };
+        match end {
+            End::Vetoed(Veto::Stopped) => !self.workers.is_stopped(worker),
+            End::Refused(refusal) => match refusal {
+                Refusal::OptedOut
+                | Refusal::ManualSelector
+                | Refusal::ManagedBy(_)
+                | Refusal::Kueue
+                | Refusal::Owned { .. }
+                | Refusal::Finalizer(_) => job.refusal().is_none(),
+                Refusal::Suspended => job.state != State::Suspended,
+                Refusal::NotRunning(_) => job.has_run,
+                Refusal::Parallel | Refusal::DryRun | Refusal::Malformed(_) => false,
+            },
+            End::Released
+            | End::FoundReleased
+            | End::Completed
+            | End::Gone
+            | End::Overtaken
+            | End::NameTaken
+            | End::Vetoed(
+                Veto::Recovered | Veto::Restarted | Veto::Dark | Veto::Stale | Veto::Paused,
+            ) => false,
+        }
+    }
+
+    /// It is judged again in a while, by what is known then.
+    fn suspect_again(&mut self, id: WorkerId, suspicion: Suspicion, now: Moment) {
+        let suspicion = Suspicion {
+            since: now,
+            not_before: now.plus(AFTER_REFUSAL),
+            ..suspicion
+        };
+        self.set_course(id, Course::Suspected(Box::new(suspicion)));
+        self.suspected.push(id);
     }
 
     fn take_healing(&mut self, id: WorkerId) -> Option<Box<Healing>> {

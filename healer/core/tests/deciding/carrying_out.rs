@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use temper_healer_core::{
     Event, Outcome, Verdict, WorkerId,
+    job::Refusal,
     policy::Cause,
     replace::{End, Passed, Replacement, Trouble, Veto, Wait},
 };
@@ -225,4 +226,29 @@ fn a_job_that_vanishes_is_not_said_to_have_gone_on() {
     bench.ended();
     bench.step(Event::JobGone { uid: "loader-a__1" });
     assert_eq!(bench.ended(), [Outcome::Vanished]);
+}
+
+#[test]
+fn what_a_pass_has_read_does_not_count_for_ever_if_it_is_so_no_more() {
+    let mut bench = Bench::new();
+    let (worker, _) = begun(&mut bench, "loader-a__1");
+    // It was marked when the pass read it, and is not when that is known.
+    bench.passed(worker, Passed::Over(End::Refused(Refusal::OptedOut)));
+    assert_eq!(bench.decided(), []);
+    bench.wait(29);
+    assert_eq!(bench.decided(), []);
+    bench.wait(2);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
+fn what_a_pass_has_read_counts_when_it_is_told_as_well() {
+    let mut bench = Bench::new();
+    let (worker, _) = begun(&mut bench, "loader-a__1");
+    bench.passed(worker, Passed::Over(End::Refused(Refusal::OptedOut)));
+    bench.job("loader-a__1", |job| {
+        job["metadata"]["annotations"]["healer.temper.dev/ignore"] = json!("true");
+    });
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Observe, Cause::Error)]);
 }

@@ -245,14 +245,18 @@ fn why_a_worker_stays_after_all_is_told_before_its_trouble_ends() {
         Action::Pass { worker, .. } => Some(worker),
         _ => None,
     });
-    let (worker, refused) = (begun.unwrap(), End::Refused(Refusal::OptedOut));
+    let (worker, refused) = (begun.unwrap(), End::Refused(Refusal::DryRun));
     let passed = Passed::Over(refused);
     bench.step(Event::Passed { worker, passed });
     let [Action::Decide(decision), Action::Ended { .. }] = &*bench.actions else {
         panic!("{:?}", bench.actions);
     };
     assert_eq!(decision.decision, Verdict::Observe);
-    assert!(decision.why.ends_with("says so"), "{}", decision.why);
+    assert!(
+        decision.why.ends_with("what it would do"),
+        "{}",
+        decision.why
+    );
 }
 
 #[test]

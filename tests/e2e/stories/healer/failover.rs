@@ -2,7 +2,11 @@
 
 use anyhow::{Result, ensure};
 use temper_e2e::{
-    StreamForge, figures, healer::Healer, patience::until, streamforge::PATIENCE, workers::Manner,
+    StreamForge, figures,
+    healer::Healer,
+    patience::until,
+    streamforge::{PATIENCE, Worker},
+    workers::Manner,
 };
 use tokio::time::Instant;
 
@@ -19,6 +23,9 @@ async fn the_second_of_two_healers_takes_over_when_the_first_one_dies_and_does_n
         .unwrap();
     let second = forge.heal("healer-2", &[]).await.unwrap();
     assert!(!second.is_armed());
+    shows_what_the_first_one_knows(&second, &before)
+        .await
+        .unwrap();
 
     first.kill().await.unwrap();
     let died = Instant::now();
@@ -34,6 +41,24 @@ async fn the_second_of_two_healers_takes_over_when_the_first_one_dies_and_does_n
     only(&forge, [before.successor(1), after.successor(1)])
         .await
         .unwrap();
+}
+
+/// Whichever of the two people ask, they read what the one that leads has done.
+async fn shows_what_the_first_one_knows(second: &Healer, replaced: &Worker) -> Result<()> {
+    let told = until("the second one knows who leads", PATIENCE, async || {
+        let told = second.incidents().await?;
+        Ok((told["healer"]["identity"] == "healer-1").then_some(told))
+    })
+    .await?;
+    ensure!(
+        told["incidents"][0]["producer"] == replaced.producer.as_str(),
+        "{told:#}"
+    );
+    second.get("/probes/steady").await?;
+    second.get("/probes/healed?within=90s").await?;
+    let own = second.get("/metrics").await?;
+    ensure!(own.contains("healer_leader 0"), "{own}");
+    Ok(())
 }
 
 /// Waits until a healer acts, and sees that the Jobs are the same until then.

@@ -88,6 +88,13 @@ async fn a_connector_that_reports_an_error_is_replaced_though_only_its_jobs_name
     let after = forge.job(&connector.successor(1)).await.unwrap().unwrap();
     assert_eq!(annotation(&after, "cause"), "error");
     only(&forge, [connector.successor(1)]).await.unwrap();
+
+    // The name of the successor ends in its number, and no more in the id that tells whose it is.
+    let first = connector.successor(1);
+    forge.workers.behave(&first, Manner::Says("error"));
+    forge.pod_of(&connector.successor(2)).await.unwrap();
+    healed(&healer, &connector).await.unwrap();
+    only(&forge, [connector.successor(2)]).await.unwrap();
 }
 
 #[tokio::test]
