@@ -318,6 +318,11 @@ impl Jobs {
         self.0.len() > 1 && self.0.iter().any(leaves)
     }
 
+    /// More than one runs.
+    pub(crate) fn are_rivals(&self) -> bool {
+        matches!(self.incumbent(), Incumbent::Rivals(..))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -29,9 +29,12 @@ impl Healer {
         if let Some(worker) = self.workers.get_mut(id)
             && worker.replaced != Some(mark)
         {
-            let barred = worker.is_barred();
+            let (barred, had_rivals) = (worker.is_barred(), worker.jobs.are_rivals());
             let begun = worker.jobs.put(job);
             let freed = barred && !worker.is_barred();
+            if had_rivals && !worker.jobs.are_rivals() {
+                worker.said.shared_until = now.plus(LAST_WORDS);
+            }
             // Until it ran it had nothing to say.
             if (begun.is_some() || freed) && worker.said.phase != Phase::Finished {
                 (worker.said.heard, worker.said.progressed) = (now, now);

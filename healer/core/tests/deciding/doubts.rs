@@ -57,6 +57,30 @@ fn whose_rival_is_gone_is_looked_after_again() {
 }
 
 #[test]
+fn the_last_words_of_a_rival_that_people_suspend_are_not_the_others() {
+    let mut bench = Bench::new();
+    let rival = |job: &mut serde_json::Value| job["metadata"]["uid"] = json!("rival");
+    bench.job("loader-a__1", |_| {});
+    bench.job("loader-a__1", rival);
+    bench.says("loader-a__1", "started");
+    bench.wait(1);
+    bench.job("loader-a__1", |job| {
+        rival(job);
+        job["spec"]["suspend"] = json!(true);
+    });
+    bench.says("loader-a__1", "interrupted");
+    bench.says("loader-a__1", "error");
+    for _ in 0..12 {
+        bench.says("loader-a__1", "loading");
+        bench.wait(5);
+    }
+    assert_eq!(bench.decided(), []);
+    bench.says("loader-a__1", "error");
+    bench.wait(1);
+    assert_eq!(bench.decided(), [(Verdict::Heal, Cause::Error)]);
+}
+
+#[test]
 fn a_queue_that_is_started_again_is_looked_after_again() {
     let mut bench = Bench::new();
     bench.job("loader-a__1", |_| {});
