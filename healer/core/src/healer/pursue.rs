@@ -6,7 +6,7 @@ use super::{Action, Healer, Outcome, spell};
 use crate::{
     Moment,
     decision::Verdict,
-    job::{Mark, Refusal, State},
+    job::{Job, Mark, Refusal, State, Uid},
     policy::Cause,
     replace::{End, Passed, Replacement, Trouble, Veto},
     worker::{Course, Healing, Incumbent, Phase, Said, Suspicion, Worker},
@@ -238,6 +238,9 @@ impl Healer {
         let Some(healing) = self.take_healing(id) else {
             return;
         };
+        if self.is_of_another_job(id, &healing.replacement, end) {
+            return self.give_up(id, end, now, out);
+        }
         let suspicion = Box::new(healing.suspicion.clone());
         if self.has_passed(id, end) {
             return self.suspect_again(id, *suspicion, now);
@@ -303,6 +306,27 @@ impl Healer {
                 self.suspected.push(id);
             }
             End::Vetoed(Veto::Stopped) | End::Refused(_) | End::NameTaken => {}
+        }
+        self.wake_those_who_waited(id, now);
+        self.react(id, now, out);
+    }
+
+    /// Somebody else has given the worker another Job, which has nothing to do with what was wrong with the one before.
+    fn is_of_another_job(&self, id: WorkerId, replacement: &Replacement, end: &End) -> bool {
+        let is_another = |job: &Job| job.uid != Uid::of(&replacement.old_uid);
+        let worker = self.workers.get(id);
+        let job = worker.and_then(|worker| worker.jobs.incumbent().one());
+        !matches!(end, End::Released | End::FoundReleased) && job.is_some_and(is_another)
+    }
+
+    /// What was wrong with the worker's Job counts no more.
+    fn give_up(&mut self, id: WorkerId, end: &End, now: Moment, out: &mut Vec<Action>) {
+        if let Some(worker) = self.workers.get(id) {
+            out.push(Action::Ended {
+                at: now,
+                name: worker.name.clone(),
+                outcome: Outcome::Replacement(end.clone()),
+            });
         }
         self.wake_those_who_waited(id, now);
         self.react(id, now, out);

@@ -242,6 +242,30 @@ fn what_a_pass_has_read_does_not_count_for_ever_if_it_is_so_no_more() {
 }
 
 #[test]
+fn whom_somebody_else_has_given_another_job_is_not_blamed_for_the_one_before() {
+    let by_hand = |job: &mut Value| job["metadata"]["uid"] = json!("by hand");
+    for end in [
+        End::Refused(Refusal::OptedOut),
+        End::Vetoed(Veto::Paused),
+        End::Vetoed(Veto::Stale),
+        End::Overtaken,
+        End::Completed,
+    ] {
+        let mut bench = Bench::new();
+        let (worker, _) = begun(&mut bench, "loader-a__1");
+        bench.step(Event::JobGone { uid: "loader-a__1" });
+        bench.job("loader-a__1", by_hand);
+        bench.passed(worker, Passed::Over(end.clone()));
+        bench.says("loader-a__1", "started");
+        bench.wait(5);
+        assert_eq!(bench.decided(), [], "{end:?}");
+        bench.wait(20);
+        let silent = [(Verdict::Heal, Cause::Silent)];
+        assert_eq!(bench.decided(), silent, "{end:?}");
+    }
+}
+
+#[test]
 fn what_a_pass_has_read_counts_when_it_is_told_as_well() {
     let mut bench = Bench::new();
     let (worker, _) = begun(&mut bench, "loader-a__1");
