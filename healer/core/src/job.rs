@@ -13,6 +13,8 @@ use crate::{Fingerprint, Moment, policy::Span, telemetry::MAX_NAME_BYTES};
 pub mod keys {
     /// Label of every Job that replaces another: `true`.
     pub const REPLACEMENT: &str = "healer.temper.dev/replacement";
+    /// Label of the same Jobs: the uid of the first Job of the line, by which all of a line are found.
+    pub const LINE: &str = "healer.temper.dev/line";
     /// Annotation: the uid of the Job that this one replaces.
     pub const REPLACES_UID: &str = "healer.temper.dev/replaces-uid";
     /// Annotation: its name.
@@ -121,6 +123,8 @@ pub struct Replaces {
     pub name: Box<str>,
     /// Name of the first of the line.
     pub base: Box<str>,
+    /// Uid of the first of the line.
+    pub line: Box<str>,
     /// The number of the replacement, from 1.
     pub attempt: u32,
     /// Why, in a word.
@@ -382,6 +386,9 @@ fn replaces(job: &Value) -> Option<Replaces> {
         uid: note(keys::REPLACES_UID)?.into(),
         name: note(keys::REPLACES_NAME)?.into(),
         base: note(keys::BASE_NAME)?.into(),
+        line: label(job, keys::LINE)
+            .or_else(|| note(keys::REPLACES_UID))?
+            .into(),
         attempt: note(keys::ATTEMPT)?.parse().ok()?,
         cause: note(keys::CAUSE).unwrap_or_default().into(),
         why: note(keys::WHY).unwrap_or_default().into(),

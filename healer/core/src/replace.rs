@@ -37,6 +37,8 @@ pub struct Replacement {
     pub old_failures: Option<u32>,
     /// Name of the first Job of the line.
     pub base: Box<str>,
+    /// Its uid.
+    pub line: Box<str>,
     /// The number of this replacement in its line, from 1.
     pub attempt: u32,
     /// Why, in a word.
@@ -237,6 +239,7 @@ impl Replacement {
             old_uid: replaces.uid.clone(),
             old_failures: None,
             base: replaces.base.clone(),
+            line: replaces.line.clone(),
             attempt: replaces.attempt,
             cause: cause(&replaces.cause),
             why: replaces.why.clone(),
@@ -302,6 +305,15 @@ async fn try_pass<C: Cluster>(
             cluster.patch(&replacement.old_name, &version, note).await?;
             Passed::Reprieved
         }
+        Step::Release { .. }
+            if is_overtaken(replacement, &cluster.line(&replacement.line).await?) =>
+        {
+            let successor = seen.successor.as_ref().unwrap_or(&Value::Null);
+            cluster
+                .delete(&name, uid(successor), &version(successor))
+                .await?;
+            Passed::Over(End::Overtaken)
+        }
         Step::Release { version } => {
             let released = json!({job::keys::RELEASED_AT: now.to_string()});
             let run = json!({"metadata": {"annotations": released}, "spec": {"suspend": false}});
@@ -315,6 +327,15 @@ async fn try_pass<C: Cluster>(
         Step::Wait(wait) => Passed::Waits(wait),
         Step::End(end) => Passed::Over(end),
     })
+}
+
+/// A later Job of the line is there, or has been: this one was asked for by somebody who died long ago, and came late, when the one of its name
+/// had lived and been replaced already.
+fn is_overtaken(replacement: &Replacement, line: &[Value]) -> bool {
+    let attempt = |job: &Value| annotation(job, job::keys::ATTEMPT)?.parse::<u32>().ok();
+    line.iter()
+        .filter_map(attempt)
+        .any(|attempt| attempt > replacement.attempt)
 }
 
 /// The next step, from what the cluster shows.
@@ -359,8 +380,7 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
     if has_restarted(replacement, job) {
         return Step::End(End::Vetoed(Veto::Restarted));
     }
-    // A successor was there, and another healer has withdrawn it.
-    if reprieved_at(job).is_some_and(|at| at >= replacement.decided) {
+    if was_reprieved(replacement, job) {
         return Step::End(End::Vetoed(Veto::Stale));
     }
     if let Some(refusal) = refused(replacement, job, &seen.pods) {
@@ -461,7 +481,8 @@ fn may_have_recovered(
 ) -> bool {
     let recovers = replacement.is_stale(now)
         || has_restarted(replacement, job)
-        || has_another_pod(successor, &seen.pods);
+        || has_another_pod(successor, &seen.pods)
+        || was_reprieved(replacement, job);
     recovers && job::state(job) != State::Failed
 }
 
@@ -540,9 +561,10 @@ fn is_reprieved(job: &Value, successor: &Value) -> bool {
     annotation(job, job::keys::REPRIEVED) == Some(uid(successor))
 }
 
-/// When somebody last saw to it that the Job is not replaced.
-fn reprieved_at(job: &Value) -> Option<Moment> {
-    annotation(job, job::keys::REPRIEVED_AT).and_then(job::timestamp)
+/// Since it was decided, somebody has seen to it that the Job is not replaced: a successor was there, and was withdrawn.
+fn was_reprieved(replacement: &Replacement, job: &Value) -> bool {
+    let at = annotation(job, job::keys::REPRIEVED_AT).and_then(job::timestamp);
+    at.is_some_and(|at| at >= replacement.decided)
 }
 
 /// A pod has failed since it was decided to replace a silent one. After an error that is no news.

@@ -119,6 +119,17 @@ impl Cluster for Jobs {
         }
     }
 
+    async fn line(&self, first_uid: &str) -> Result<Vec<Value>, Trouble> {
+        let what = format!("listing Jobs of the line of {first_uid}");
+        let selector = format!("{}={first_uid}", job::keys::LINE);
+        let request = self.requests.list(&ListParams::default().labels(&selector));
+        let mut list = self.ask(&what, request).await?;
+        match list.get_mut("items").map(Value::take) {
+            Some(Value::Array(jobs)) => Ok(jobs),
+            _ => Ok(Vec::new()),
+        }
+    }
+
     async fn pods(&self, job_uid: &str) -> Result<Vec<Pod>, Trouble> {
         // Labels of the Job controller; the older one is still set by all versions.
         let selector = format!("controller-uid={job_uid}");

@@ -7,7 +7,7 @@ use temper_healer_core::{
     Job, Moment,
     job::{self, State, timestamp},
     policy::{Cause, Fencing},
-    replace::{self, End, Passed, Replacement, Trouble},
+    replace::{self, Cluster as _, End, Passed, Replacement, Trouble},
 };
 
 use super::{NAMESPACE, Scene};
@@ -19,6 +19,7 @@ pub(crate) fn decided(old: &Value) -> Replacement {
         worker,
         old_name: job.name.clone(),
         old_uid: job.uid.to_string().into(),
+        line: job.uid.to_string().into(),
         old_failures: Some(job.failures),
         base: job.name,
         attempt: 1,
@@ -112,6 +113,39 @@ async fn whatever_fails_before_or_after_it_was_done_the_job_is_replaced_once() {
             never_two_at_once(&scene);
         }
     }
+}
+
+#[tokio::test]
+async fn a_successor_that_was_asked_for_long_ago_and_comes_late_never_runs() {
+    let scene = Scene::open();
+    let old = scene.make("loader-1");
+    let first = decided(&old);
+    // A healer asks for the successor and dies; what it asked for is still on its way.
+    let late = replace::successor(&old, &first, &[]).unwrap();
+    let (end, _) = carry_through(&scene, &first).await;
+    assert_eq!(end, End::Released);
+    let successor = scene.control.job(NAMESPACE, "loader-1-r1").get().unwrap();
+    let (worker, job) = Job::read(&successor).unwrap();
+    let replaces = job.replaces().unwrap().clone();
+    let second = Replacement {
+        worker,
+        old_name: job.name.clone(),
+        old_uid: job.uid.to_string().into(),
+        base: replaces.base,
+        line: replaces.line,
+        attempt: 2,
+        ..first.clone()
+    };
+    assert_eq!(carry_through(&scene, &second).await.0, End::Released);
+
+    let jobs = Jobs::new(scene.client.clone(), NAMESPACE);
+    jobs.create(late).await.unwrap();
+    let (end, _) = carry_through(&scene, &first).await;
+    assert_eq!(end, End::Overtaken);
+    let names: Vec<_> = scene.control.list(Resource::Jobs);
+    let names: Vec<_> = names.iter().map(|job| &job["metadata"]["name"]).collect();
+    assert_eq!(names, ["loader-1-r2"]);
+    never_two_at_once(&scene);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Action, Healer, Role};
+use super::{Action, Healer, Outcome, Role};
 use crate::{
     Moment,
     job::Job,
@@ -56,7 +56,7 @@ impl Healer {
             worker.kind = kind.and_then(|index| u16::try_from(index).ok());
             if matches!(worker.course, Course::LeftAlone(_)) {
                 (worker.said.heard, worker.said.progressed) = (now, now);
-                self.begin_anew(id, now, out);
+                self.end_trouble(id, Outcome::Anew, now, out);
             }
             self.react(id, now, out);
         }

@@ -161,13 +161,7 @@ impl Healer {
             }
             Course::Well | Course::Suspected(_) | Course::LeftAlone(_) => return,
         };
-        let name = worker.name.clone();
-        self.set_course(id, Course::Well);
-        out.push(Action::Ended {
-            at: now,
-            name,
-            outcome,
-        });
+        self.end_trouble(id, outcome, now, out);
     }
 
     fn failed(&mut self, id: WorkerId, message: Option<&str>, now: Moment, out: &mut Vec<Action>) {

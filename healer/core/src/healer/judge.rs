@@ -134,19 +134,10 @@ impl Healer {
         now: Moment,
         out: &mut Vec<Action>,
     ) {
-        let Some(worker) = self.workers.get_mut(id) else {
-            return;
-        };
         if outcome == Outcome::Doubted {
-            (worker.said.heard, worker.said.progressed) = (now, now);
+            self.listen_anew(id, now);
         }
-        let name = worker.name.clone();
-        self.set_course(id, Course::Well);
-        out.push(Action::Ended {
-            at: now,
-            name,
-            outcome,
-        });
+        self.end_trouble(id, outcome, now, out);
     }
 
     /// The decision to replace a worker.
@@ -388,11 +379,13 @@ fn replacement(
     let job = worker.jobs.incumbent().one();
     let replaces = job.and_then(Job::replaces);
     let name = job.map(|job| job.name.clone()).unwrap_or_default();
+    let uid: Box<str> = job
+        .map(|job| job.uid.to_string().into())
+        .unwrap_or_default();
     Replacement {
         worker: worker.name.clone(),
-        old_uid: job
-            .map(|job| job.uid.to_string().into())
-            .unwrap_or_default(),
+        line: replaces.map_or_else(|| uid.clone(), |replaces| replaces.line.clone()),
+        old_uid: uid,
         base: replaces.map_or_else(|| name.clone(), |replaces| replaces.base.clone()),
         old_name: name,
         attempt: replaces.map_or(1, |replaces| replaces.attempt.saturating_add(1)),

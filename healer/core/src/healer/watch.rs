@@ -134,12 +134,18 @@ impl Healer {
         let overlap = if ours { Duration::ZERO } else { LAST_WORDS };
         worker.said.shared_until = now.plus(overlap);
         if matches!(worker.course, Course::Suspected(_) | Course::LeftAlone(_)) {
-            self.begin_anew(id, now, out);
+            self.end_trouble(id, Outcome::Anew, now, out);
         }
     }
 
-    /// What stood against it counts no more.
-    pub(super) fn begin_anew(&mut self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+    /// Nothing stands against it any more.
+    pub(super) fn end_trouble(
+        &mut self,
+        id: WorkerId,
+        outcome: Outcome,
+        now: Moment,
+        out: &mut Vec<Action>,
+    ) {
         let Some(worker) = self.workers.get(id) else {
             return;
         };
@@ -148,7 +154,7 @@ impl Healer {
         out.push(Action::Ended {
             at: now,
             name,
-            outcome: Outcome::Anew,
+            outcome,
         });
     }
 
@@ -161,7 +167,7 @@ impl Healer {
             return;
         }
         worker.said.doubt();
-        self.begin_anew(id, now, out);
+        self.end_trouble(id, Outcome::Anew, now, out);
     }
 
     /// What follows from a worker's Jobs.
@@ -186,18 +192,12 @@ impl Healer {
             worker.said.phase = Phase::Finished;
         }
         if (complete || vacant) && ends_trouble {
-            let name = worker.name.clone();
             let outcome = if complete {
                 Outcome::Recovered
             } else {
                 Outcome::Vanished
             };
-            out.push(Action::Ended {
-                at: now,
-                name,
-                outcome,
-            });
-            self.set_course(id, Course::Well);
+            self.end_trouble(id, outcome, now, out);
         }
         if self.role == Role::Armed {
             if waiting {

@@ -11,6 +11,9 @@ pub trait Cluster {
     /// The Job of that name, read from the API server and no cache.
     fn job(&self, name: &str) -> impl Future<Output = Result<Option<Value>, Trouble>> + Send;
 
+    /// All Jobs that replace the one of that uid, or another that does: those whose label [`LINE`](crate::job::keys::LINE) says so.
+    fn line(&self, first_uid: &str) -> impl Future<Output = Result<Vec<Value>, Trouble>> + Send;
+
     /// The pods whose controller has that uid.
     fn pods(&self, job_uid: &str) -> impl Future<Output = Result<Vec<Pod>, Trouble>> + Send;
 

@@ -64,12 +64,12 @@ fn metadata(old: &Map<String, Value>, replacement: &Replacement, pods: &[Pod]) -
     forget(&mut metadata, "labels", &OF_ONE_JOB);
     forget(&mut metadata, "annotations", &ABOUT_THE_OLD);
     metadata.insert("name".to_owned(), json!(replacement.successor_name()));
-    note(
-        &mut metadata,
-        "labels",
-        keys::REPLACEMENT,
-        "true".to_owned(),
-    );
+    for (key, value) in [
+        (keys::REPLACEMENT, "true".to_owned()),
+        (keys::LINE, replacement.line.to_string()),
+    ] {
+        note(&mut metadata, "labels", key, value);
+    }
     let names: Vec<_> = pods.iter().take(PODS).map(|pod| &*pod.name).collect();
     note(
         &mut metadata,

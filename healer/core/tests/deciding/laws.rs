@@ -105,6 +105,7 @@ fn replacement(base: &str, attempt: u32) -> Replacement {
         old_uid: "u".into(),
         old_failures: None,
         base: base.into(),
+        line: "u".into(),
         attempt,
         cause: Cause::Silent,
         why: "it said nothing".into(),

@@ -97,6 +97,7 @@ fn replacement(cause: Cause) -> Replacement {
         old_uid: "u".into(),
         old_failures: Some(2),
         base: "a".into(),
+        line: "u".into(),
         attempt: 1,
         cause,
         why: "".into(),

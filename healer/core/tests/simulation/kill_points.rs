@@ -120,6 +120,7 @@ impl World {
         match call {
             Call::Job(name) => Ok(Reply::Job(self.store.jobs.get(name).cloned())),
             Call::Pods(uid) => Ok(Reply::Pods(self.store.pods(uid))),
+            Call::Line(uid) => Ok(Reply::Jobs(self.store.line(uid))),
             Call::Create(job) => self
                 .store
                 .create((**job).clone(), now)
@@ -156,6 +157,7 @@ impl World {
             worker,
             old_name: job.name.clone(),
             old_uid: job.uid.to_string().into(),
+            line: job.uid.to_string().into(),
             old_failures: Some(job.failures),
             base: job.name,
             attempt: 1,

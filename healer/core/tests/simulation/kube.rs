@@ -221,6 +221,11 @@ impl Store {
         found.map(|(name, _)| name.clone())
     }
 
+    pub(crate) fn line(&self, first_uid: &str) -> Vec<Value> {
+        let is_of_line = |job: &&Value| job["metadata"]["labels"][keys::LINE] == first_uid;
+        self.jobs.values().filter(is_of_line).cloned().collect()
+    }
+
     pub(crate) fn pods(&self, uid: &str) -> Vec<Pod> {
         let of_job = self
             .processes
@@ -254,6 +259,7 @@ pub(crate) fn replaces(job: &Value) -> Option<&str> {
 pub(crate) enum Call {
     Job(String),
     Pods(String),
+    Line(String),
     Create(Box<Value>),
     Delete {
         name: String,
@@ -272,6 +278,7 @@ impl fmt::Display for Call {
         match self {
             Self::Job(name) => write!(f, "get {name}"),
             Self::Pods(uid) => write!(f, "list pods of {uid}"),
+            Self::Line(uid) => write!(f, "list the line of {uid}"),
             Self::Create(job) => write!(f, "create {}", name_of(job)),
             Self::Delete { name, uid, version } => write!(f, "delete {name} {uid} at {version}"),
             Self::Patch {
@@ -287,6 +294,7 @@ impl fmt::Display for Call {
 pub(crate) enum Reply {
     Job(Option<Value>),
     Pods(Vec<Pod>),
+    Jobs(Vec<Value>),
     Done,
 }
 
@@ -335,6 +343,13 @@ impl Cluster for Wire {
     async fn job(&self, name: &str) -> Result<Option<Value>, Trouble> {
         match self.send(Call::Job(name.to_owned())).await? {
             Reply::Job(job) => Ok(job),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    async fn line(&self, first_uid: &str) -> Result<Vec<Value>, Trouble> {
+        match self.send(Call::Line(first_uid.to_owned())).await? {
+            Reply::Jobs(jobs) => Ok(jobs),
             other => panic!("{other:?}"),
         }
     }

@@ -470,6 +470,7 @@ impl World {
         Ok(match call {
             Call::Job(name) => Ok(Reply::Job(self.store.jobs.get(name).cloned())),
             Call::Pods(uid) => Ok(Reply::Pods(self.store.pods(uid))),
+            Call::Line(uid) => Ok(Reply::Jobs(self.store.line(uid))),
             Call::Create(job) => {
                 let mut job = (**job).clone();
                 if self.mutation == Mutation::SuccessorRuns {
