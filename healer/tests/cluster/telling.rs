@@ -4,9 +4,10 @@ use serde_json::Value;
 use temper_fake_kube::{Fault, Matcher, Resource, Times};
 use temper_healer::{chronicle::Chronicle, cluster::Jobs};
 use temper_healer_core::{
-    Moment, Place,
+    Decision, Moment, Place, Verdict,
     decision::Evidence,
-    replace::{self, Passed, Replacement},
+    policy::Cause,
+    replace::{self, End, Passed, Replacement, Veto},
 };
 use tokio::runtime::Handle;
 
@@ -118,4 +119,61 @@ async fn a_job_of_the_successors_name_that_replaces_nothing_tells_nothing() {
     scene.make("loader-1-r1");
     carry_through(&scene, &decided(&old), &["healer-1"]).await;
     assert_eq!(scene.control.list(Resource::Events), [] as [Value; 0]);
+}
+
+#[tokio::test]
+async fn each_decision_about_a_job_is_told_and_none_twice() {
+    let scene = Scene::open();
+    let old = scene.make("loader-1");
+    let chronicle = Chronicle::new(scene.client.clone(), NAMESPACE, "one", Handle::current());
+    let replacement = decided(&old);
+    for why in ["a storm", "its attempts are used up", "a storm"] {
+        let decision = Decision {
+            at: now(),
+            worker: replacement.worker.clone(),
+            producer: replacement.worker.producer.clone(),
+            queue_id: replacement.worker.queue.clone(),
+            decision: Verdict::Suppress,
+            cause: Cause::Error,
+            why: why.to_owned(),
+            job: Some(replacement.old_name.clone()),
+            job_uid: Some(replacement.old_uid.clone()),
+            evidence: Evidence::default(),
+        };
+        chronicle.decided(&decision, false);
+    }
+    let all = |control: &temper_fake_kube::Control| {
+        let asked = control.requests();
+        let asked = asked
+            .iter()
+            .filter(|asked| asked.key.resource == Resource::Events);
+        (asked.count() == 3).then_some(())
+    };
+    scene.control.until(all).await;
+    let mut told = told(&scene, &old);
+    told.sort();
+    let held = |why| {
+        let note = format!("loader__loader-1: {why}; never heard by this healer");
+        ("WorkerReplacementHeld".to_owned(), note)
+    };
+    assert_eq!(told, [held("a storm"), held("its attempts are used up")]);
+}
+
+#[tokio::test]
+async fn a_job_that_stays_after_all_says_why() {
+    let scene = Scene::open();
+    let old = scene.make("loader-1");
+    let jobs = Jobs::new(scene.client.clone(), NAMESPACE);
+    let chronicle = Chronicle::new(scene.client.clone(), NAMESPACE, "one", Handle::current());
+    let replacement = decided(&old);
+    for _ in 0..2 {
+        let passed = replace::pass(&jobs, &replacement, Some(Veto::Recovered), now()).await;
+        assert_eq!(passed, Passed::Over(End::Vetoed(Veto::Recovered)));
+        chronicle.passed(&jobs, &replacement, &passed, None).await;
+    }
+    let note = "loader__loader-1: what was decided at 2026-01-01T00:00:00.000Z is not carried out, and this Job stays: it was heard again";
+    assert_eq!(
+        told(&scene, &old),
+        [("WorkerStays".to_owned(), note.to_owned())]
+    );
 }
