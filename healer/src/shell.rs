@@ -212,6 +212,15 @@ impl<C: Fn() -> Moment> Shell<C> {
         self.begin_anew_if_needed();
     }
 
+    /// It does not act any more, for a while or for good.
+    fn rests(&mut self) {
+        let now = (self.clock)();
+        self.armed_at = None;
+        self.parts
+            .board
+            .write(|notes| notes.incidents.hand_over(now));
+    }
+
     /// What is written anew must not be taken for what is said now.
     fn begin_anew_if_needed(&mut self) {
         if !self.parts.telemetry.is_astray() {
@@ -219,7 +228,10 @@ impl<C: Fn() -> Moment> Shell<C> {
         }
         tracing::warn!("a topic was made anew, or has lost records: everything is read again");
         match self.parts.telemetry.rewind() {
-            Ok(()) => self.step(Event::Rewound),
+            Ok(()) => {
+                self.rests();
+                self.step(Event::Rewound);
+            }
             Err(error) => tracing::error!(%error, "reading anew"),
         }
     }
@@ -314,11 +326,7 @@ impl<C: Fn() -> Moment> Shell<C> {
             self.standing.leads = leads;
             tracing::info!(leads, "the Lease");
             if !leads {
-                let now = (self.clock)();
-                self.armed_at = None;
-                self.parts
-                    .board
-                    .write(|notes| notes.incidents.hand_over(now));
+                self.rests();
             }
             self.step(if leads { Event::Lead } else { Event::Follow });
         }

@@ -603,12 +603,14 @@ mod tests {
             None
         );
         assert!(with("/metadata/finalizers", json!(["a/b"])).is_some());
-        let cron = json!([{"kind": "CronJob", "name": "nightly", "controller": true}]);
-        let owned = with("/metadata/ownerReferences", cron).unwrap();
-        assert_eq!(
-            owned.to_string(),
-            "CronJob nightly owns it, and makes a new one by itself"
-        );
+        for kind in ["CronJob", "JobSet", "ScaledJob", "Workflow"] {
+            let owner = json!([{"kind": "ConfigMap", "name": "c"}, {"kind": kind, "name": "nightly", "controller": true}]);
+            let owned = with("/metadata/ownerReferences", owner).unwrap();
+            assert_eq!(
+                owned.to_string(),
+                format!("{kind} nightly owns it, and makes a new one by itself")
+            );
+        }
         assert_eq!(
             with(
                 "/metadata/ownerReferences",

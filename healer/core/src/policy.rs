@@ -342,6 +342,7 @@ mod tests {
             "loader-producer",
             "arango-candles",
             "graph-builder",
+            "graph-build",
             "gnn-trainer",
             "visualizer",
         ] {

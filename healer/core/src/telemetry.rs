@@ -346,6 +346,19 @@ mod tests {
             ("visualizer__9", Status::Finished)
         );
 
+        // The page of graph-builder, whose producer is called otherwise.
+        let builder = r#"{"queue_id":"q","producer":"graph-build__a1b2c3","status":"finished","finished":true,"records_written":7}"#;
+        assert_eq!(report(builder).unwrap().target(), "graph-build");
+
+        let dummy = r#"{"producer":"dummy__1","status":"pong","timestamp":1722500000.5}"#;
+        let read = report(dummy).unwrap();
+        assert_eq!(
+            (read.status, read.stamp),
+            (Status::Pong, Some(Moment::from_unix_ms(1_722_500_000_500)))
+        );
+        let stopped = r#"{"producer":"p","status":"stopped"}"#;
+        assert_eq!(report(stopped).unwrap().status, Status::OfQueue);
+
         let both = r#"{"telemetry_id":"b","producer":"a","status":"started"}"#;
         assert_eq!(report(both).unwrap().producer, "a");
         assert_eq!(
