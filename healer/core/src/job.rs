@@ -605,9 +605,9 @@ mod tests {
         assert!(with("/metadata/finalizers", json!(["a/b"])).is_some());
         for kind in ["CronJob", "JobSet", "ScaledJob", "Workflow"] {
             let owner = json!([{"kind": "ConfigMap", "name": "c"}, {"kind": kind, "name": "nightly", "controller": true}]);
-            let owned = with("/metadata/ownerReferences", owner).unwrap();
+            let refusal = with("/metadata/ownerReferences", owner).unwrap();
             assert_eq!(
-                owned.to_string(),
+                refusal.to_string(),
                 format!("{kind} nightly owns it, and makes a new one by itself")
             );
         }

@@ -35,6 +35,8 @@ pub struct Replacement {
     pub old_uid: Box<str>,
     /// How many of its pods had failed when that was decided; none if that is not known any more.
     pub old_failures: Option<u32>,
+    /// Whether it was known then that a pod of it runs.
+    pub old_ran: bool,
     /// Name of the first Job of the line.
     pub base: Box<str>,
     /// Its uid.
@@ -238,6 +240,7 @@ impl Replacement {
             old_name: replaces.name.clone(),
             old_uid: replaces.uid.clone(),
             old_failures: None,
+            old_ran: true,
             base: replaces.base.clone(),
             line: replaces.line.clone(),
             attempt: replaces.attempt,
@@ -377,7 +380,7 @@ fn begin(replacement: &Replacement, old: Old<'_>, seen: &Seen, veto: Option<Veto
         Old::Complete => return Step::End(End::Completed),
         Old::Live(job) => job,
     };
-    if has_restarted(replacement, job) {
+    if has_restarted(replacement, job) || has_just_begun(replacement, &seen.pods) {
         return Step::End(End::Vetoed(Veto::Restarted));
     }
     if was_reprieved(replacement, job) {
@@ -571,6 +574,12 @@ fn was_reprieved(replacement: &Replacement, job: &Value) -> bool {
 fn has_restarted(replacement: &Replacement, job: &Value) -> bool {
     let known = replacement.old_failures;
     replacement.cause != Cause::Error && known.is_some_and(|known| job::failures(job) > known)
+}
+
+/// A pod runs, and none was known to when it was decided to replace a silent one: it has its time before it.
+fn has_just_begun(replacement: &Replacement, pods: &[Pod]) -> bool {
+    let runs = |pod: &Pod| pod.phase == Phase::Running;
+    replacement.cause != Cause::Error && !replacement.old_ran && pods.iter().any(runs)
 }
 
 /// The Job controller has started the worker again since the successor was made.

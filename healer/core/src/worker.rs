@@ -318,6 +318,14 @@ impl Jobs {
         self.0.len() > 1 && self.0.iter().any(leaves)
     }
 
+    /// A pod of that Job has been seen to run, whatever the Job's status says: it may not be ready.
+    pub(crate) fn note_running(&mut self, uid: &str) {
+        let uid = Uid::of(uid);
+        if let Some(job) = self.0.iter_mut().find(|job| job.uid == uid) {
+            job.has_run = true;
+        }
+    }
+
     /// More than one runs.
     pub(crate) fn are_rivals(&self) -> bool {
         matches!(self.incumbent(), Incumbent::Rivals(..))

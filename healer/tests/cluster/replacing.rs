@@ -21,6 +21,7 @@ pub(crate) fn decided(old: &Value) -> Replacement {
         old_uid: job.uid.to_string().into(),
         line: job.uid.to_string().into(),
         old_failures: Some(job.failures),
+        old_ran: true,
         base: job.name,
         attempt: 1,
         cause: Cause::Silent,

@@ -390,6 +390,7 @@ fn replacement(
         old_name: name,
         attempt: replaces.map_or(1, |replaces| replaces.attempt.saturating_add(1)),
         old_failures: job.map(|job| job.failures),
+        old_ran: job.is_some_and(|job| job.has_run),
         cause: suspicion.cause,
         why: suspicion.why.as_str().into(),
         decided: now,

@@ -196,6 +196,13 @@ impl Healer {
         let Course::Healing(healing) = &worker.course else {
             return;
         };
+        if !healing.created
+            && (self.is_well_again(id, healing) || self.is_of_another_job(id, healing))
+        {
+            self.healing.retain(|other| *other != id);
+            self.end_trouble(id, Outcome::Recovered, now, out);
+            return self.react(id, now, out);
+        }
         let mut suspicion = healing.suspicion.clone();
         let begun = healing.created || healing.deleted;
         if !healing.told && !suspicion.refused {
@@ -238,7 +245,7 @@ impl Healer {
         let Some(healing) = self.take_healing(id) else {
             return;
         };
-        if self.is_of_another_job(id, &healing.replacement, end) {
+        if self.is_moot(id, &healing, end) {
             return self.give_up(id, end, now, out);
         }
         let suspicion = Box::new(healing.suspicion.clone());
@@ -289,7 +296,10 @@ impl Healer {
             {
                 (worker.said.heard, worker.said.progressed) = (now, now);
             }
-            End::Vetoed(Veto::Restarted) if worker.said.phase == Phase::Working => {
+            End::Vetoed(Veto::Restarted)
+                if matches!(worker.said.phase, Phase::Working | Phase::Unheard) =>
+            {
+                worker.jobs.note_running(&healing.replacement.old_uid);
                 (worker.said.heard, worker.said.progressed) = (now, now);
             }
             End::Vetoed(Veto::Recovered | Veto::Restarted | Veto::Dark | Veto::Stale) => {
@@ -311,12 +321,35 @@ impl Healer {
         self.react(id, now, out);
     }
 
-    /// Somebody else has given the worker another Job, which has nothing to do with what was wrong with the one before.
-    fn is_of_another_job(&self, id: WorkerId, replacement: &Replacement, end: &End) -> bool {
-        let is_another = |job: &Job| job.uid != Uid::of(&replacement.old_uid);
+    /// The worker has come back while a pass was under way that ended for another reason, or somebody else has given it another Job.
+    fn is_moot(&self, id: WorkerId, healing: &Healing, end: &End) -> bool {
+        match end {
+            End::Released | End::FoundReleased => false,
+            End::Refused(_)
+            | End::NameTaken
+            | End::Vetoed(Veto::Paused | Veto::Stopped | Veto::Stale) => {
+                self.is_well_again(id, healing) || self.is_of_another_job(id, healing)
+            }
+            End::Completed
+            | End::Gone
+            | End::Overtaken
+            | End::Vetoed(Veto::Recovered | Veto::Restarted | Veto::Dark) => {
+                self.is_of_another_job(id, healing)
+            }
+        }
+    }
+
+    fn is_well_again(&self, id: WorkerId, healing: &Healing) -> bool {
+        let failed = |worker: &Worker| worker.said.phase == Phase::Failed;
+        healing.recovered && !self.workers.get(id).is_some_and(failed)
+    }
+
+    /// What was wrong with the Job before has nothing to do with this one.
+    fn is_of_another_job(&self, id: WorkerId, healing: &Healing) -> bool {
+        let is_another = |job: &Job| job.uid != Uid::of(&healing.replacement.old_uid);
         let worker = self.workers.get(id);
         let job = worker.and_then(|worker| worker.jobs.incumbent().one());
-        !matches!(end, End::Released | End::FoundReleased) && job.is_some_and(is_another)
+        job.is_some_and(is_another)
     }
 
     /// What was wrong with the worker's Job counts no more.

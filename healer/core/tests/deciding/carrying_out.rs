@@ -276,3 +276,33 @@ fn what_a_pass_has_read_counts_when_it_is_told_as_well() {
     bench.wait(1);
     assert_eq!(bench.decided(), [(Verdict::Observe, Cause::Error)]);
 }
+
+#[test]
+fn who_is_not_ready_is_found_out_the_second_time() {
+    let mut bench = Bench::new();
+    bench.job("loader-a__1", |_| {});
+    bench.says("loader-a__1", "started");
+    for knows_that_it_ran in [false, true] {
+        bench.wait(35);
+        let (worker, replacement, _) = bench.passes().remove(0);
+        assert_eq!(replacement.old_ran, knows_that_it_ran);
+        bench.passed(worker, Passed::Over(End::Vetoed(Veto::Restarted)));
+        bench.decided();
+    }
+}
+
+#[test]
+fn what_is_refused_to_one_that_has_come_back_is_asked_for_no_more() {
+    let mut bench = Bench::new();
+    let (worker, _) = begun(&mut bench, "loader-a__1");
+    bench.says("loader-a__1", "started");
+    bench.passed(
+        worker,
+        Passed::Troubled(Trouble::Denied("exceeded quota".into())),
+    );
+    for _ in 0..20 {
+        bench.says("loader-a__1", "loading");
+        bench.wait(5);
+    }
+    assert_eq!(bench.decided(), []);
+}

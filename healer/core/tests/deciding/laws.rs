@@ -104,6 +104,7 @@ fn replacement(base: &str, attempt: u32) -> Replacement {
         old_name: base.into(),
         old_uid: "u".into(),
         old_failures: None,
+        old_ran: true,
         base: base.into(),
         line: "u".into(),
         attempt,

@@ -78,6 +78,25 @@ fn nobody_is_replaced_for_silence_whose_pod_has_never_run() {
     assert!(matches!(next(vec![pod(Phase::Running)]), Step::Create(_)));
 }
 
+#[test]
+fn whose_pod_was_not_known_to_run_when_that_was_decided_has_its_time_before_it() {
+    for (cause, waits) in [(Cause::Silent, true), (Cause::Error, false)] {
+        let replacement = Replacement {
+            old_ran: false,
+            ..replacement(cause)
+        };
+        let old = json!({"metadata": {"name": "a", "uid": "u"}, "spec": {"template": {}}});
+        let seen = Seen {
+            old: Some(old),
+            pods: vec![pod(Phase::Running)],
+            ..Seen::default()
+        };
+        let next = replace::next(&replacement, &seen, None, Moment::default());
+        let restarted = Step::End(End::Vetoed(Veto::Restarted));
+        assert_eq!(next == restarted, waits, "{next:?}");
+    }
+}
+
 fn pod(phase: Phase) -> Pod {
     Pod {
         name: "p".into(),
@@ -96,6 +115,7 @@ fn replacement(cause: Cause) -> Replacement {
         old_name: "a".into(),
         old_uid: "u".into(),
         old_failures: Some(2),
+        old_ran: true,
         base: "a".into(),
         line: "u".into(),
         attempt: 1,
