@@ -131,7 +131,9 @@ impl Incidents {
             Outcome::Doubted => "nobody could be heard for a while, so it is listened to anew",
             Outcome::Anew => "it is looked at anew, because things have changed",
             Outcome::Vanished => "its Job is gone: deleted by people, or for its age",
-            Outcome::Replacement(End::Refused(_) | End::NameTaken) => "left alone",
+            Outcome::LeftAlone | Outcome::Replacement(End::Refused(_) | End::NameTaken) => {
+                "left alone"
+            }
             Outcome::Replacement(End::Completed) => "its Job had succeeded by then",
             Outcome::Replacement(End::Gone) => "somebody else deleted its Job",
             Outcome::Replacement(End::Overtaken) => "somebody else replaced its Job",

@@ -142,6 +142,8 @@ pub enum Outcome {
     Doubted,
     /// Its Job has been deleted, by people or for its age.
     Vanished,
+    /// Nothing is done about it.
+    LeftAlone,
     /// What was known of it does not count any more: another Job, other rules, or people who changed their mind.
     Anew,
 }
@@ -175,7 +177,8 @@ pub struct Census {
     pub at_work: usize,
     /// Those that there is reason to replace, and nothing done yet.
     pub suspected: usize,
-    /// Those of them that wait for more than their turn: healing is paused, there is a storm, or their attempts are used up for now.
+    /// Those of them that wait for more than their turn: healing is paused, there is a storm, their attempts are used up for now, or the cluster
+    /// refuses.
     pub held: usize,
     /// Those being replaced.
     pub healing: usize,
@@ -320,7 +323,8 @@ impl Healer {
                 Course::Well => {}
                 Course::Suspected(suspicion) => {
                     census.suspected += 1;
-                    census.held += usize::from(suspicion.told.is_some_and(Hold::is_long));
+                    let is_held = suspicion.told.is_some_and(Hold::is_long);
+                    census.held += usize::from(is_held || suspicion.refused);
                 }
                 Course::Healing(_) => census.healing += 1,
                 Course::Healed => census.unheard_successors += 1,

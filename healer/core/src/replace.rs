@@ -335,10 +335,13 @@ async fn try_pass<C: Cluster>(
 /// A later Job of the line is there, or has been: this one was asked for by somebody who died long ago, and came late, when the one of its name
 /// had lived and been replaced already.
 fn is_overtaken(replacement: &Replacement, line: &[Value]) -> bool {
-    let attempt = |job: &Value| annotation(job, job::keys::ATTEMPT)?.parse::<u32>().ok();
-    line.iter()
-        .filter_map(attempt)
-        .any(|attempt| attempt > replacement.attempt)
+    let read = line.iter().filter_map(|job| Job::read(job).ok());
+    let mut of_worker = read.filter(|(name, _)| *name == replacement.worker);
+    let is_later = |job: &Job| {
+        job.replaces()
+            .is_some_and(|replaces| replaces.attempt > replacement.attempt)
+    };
+    of_worker.any(|(_, job)| is_later(&job))
 }
 
 /// The next step, from what the cluster shows.

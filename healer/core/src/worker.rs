@@ -126,6 +126,11 @@ impl Said {
         }
     }
 
+    /// All of its time begins now, whenever it began itself.
+    pub(crate) fn listen_from(&mut self, now: Moment) {
+        (self.heard, self.progressed, self.heard_since) = (now, now, false);
+    }
+
     pub(crate) const fn nothing(since: Moment) -> Self {
         Self {
             phase: Phase::Unheard,
@@ -297,7 +302,8 @@ impl Jobs {
         let failed = known.failures < job.failures;
         let runs_now = job.has_run && !known.has_run;
         // One that is not ready for a while is no other one.
-        job.has_run |= known.has_run && !failed;
+        let goes_on = runs && known.state == State::Active && !failed;
+        job.has_run |= known.has_run && goes_on;
         let known = mem::replace(known, job);
         match (runs, known.state == State::Active) {
             (true, false) => Some(Begun::Job),
@@ -324,6 +330,13 @@ impl Jobs {
         if let Some(job) = self.0.iter_mut().find(|job| job.uid == uid) {
             job.has_run = true;
         }
+    }
+
+    /// No successor of that Job waits any more, whatever a watch may still say.
+    pub(crate) fn forget_waiting(&mut self, old_uid: &str) {
+        let replaces = |job: &Job| job.replaces().is_some_and(|it| &*it.uid == old_uid);
+        self.0
+            .retain(|job| !(job.is_waiting_successor() && replaces(job)));
     }
 
     /// More than one runs.

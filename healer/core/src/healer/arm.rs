@@ -55,7 +55,7 @@ impl Healer {
             let kind = self.policy.kind(target(&worker.name.producer));
             worker.kind = kind.and_then(|index| u16::try_from(index).ok());
             if matches!(worker.course, Course::LeftAlone(_)) {
-                (worker.said.heard, worker.said.progressed) = (now, now);
+                worker.said.listen_from(now);
                 self.end_trouble(id, Outcome::Anew, now, out);
             }
             self.react(id, now, out);
@@ -111,8 +111,7 @@ impl Healer {
 
     fn listen_from(&mut self, id: WorkerId, now: Moment) {
         if let Some(worker) = self.workers.get_mut(id) {
-            (worker.said.heard, worker.said.progressed) = (now, now);
-            worker.said.heard_since = false;
+            worker.said.listen_from(now);
         }
         self.set_course(id, Course::Well);
     }

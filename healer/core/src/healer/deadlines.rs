@@ -91,7 +91,7 @@ impl Healer {
     /// The worker's time begins anew.
     pub(super) fn listen_anew(&mut self, id: WorkerId, now: Moment) {
         if let Some(worker) = self.workers.get_mut(id) {
-            (worker.said.heard, worker.said.progressed) = (now, now);
+            worker.said.listen_from(now);
         }
         self.schedule(id);
     }
@@ -221,6 +221,8 @@ impl Healer {
             }
             Phase::Interrupted => {
                 let deadline = deadlines.kind.interrupted_deadline;
+                let first = deadlines.start.filter(|_| said.fresh);
+                let deadline = deadline.max(first.unwrap_or(deadline));
                 Some(alarm(
                     said.heard,
                     deadline,

@@ -45,7 +45,8 @@ impl Healer {
             now,
             settled: self.sight.events_through(),
             long_ago: now.minus(self.policy.sight.recovery_grace.duration()),
-            graceful: self.grants_grace(id),
+            // What is read again shows that an error was survived, if it is followed by more.
+            graceful: self.grants_grace(id) || !self.sight.caught_up(),
         };
         let caught_up = self.sight.caught_up();
         let Some(worker) = self.workers.get_mut(id) else {
@@ -191,12 +192,25 @@ impl Healer {
         let suspicion = Suspicion::new(cause, why.clone(), None, now);
         out.push(self.decision(worker, &suspicion, Verdict::Veto, why, now));
         self.set_course(id, Course::LeftAlone(Box::new(suspicion)));
+        self.told_that_it_stays(id, now, out);
+    }
+
+    /// Whoever is left alone is no trouble any more, as far as anybody does something about it.
+    pub(super) fn told_that_it_stays(&self, id: WorkerId, now: Moment, out: &mut Vec<Action>) {
+        if let Some(worker) = self.workers.get(id) {
+            out.push(Action::Ended {
+                at: now,
+                name: worker.name.clone(),
+                outcome: Outcome::LeftAlone,
+            });
+        }
     }
 
     /// What people demand of a queue.
     pub(super) fn obey(&mut self, command: &Command<'_>, now: Moment, out: &mut Vec<Action>) {
-        let read_again = !self.sight.caught_up();
-        let at = command.stamp.filter(|_| read_again);
+        // One partition has its own order.
+        let has_order = self.sight.caught_up() || self.sight.counts().1 < 2;
+        let at = command.stamp.filter(|_| !has_order);
         match command.demand {
             Demand::Other => {}
             Demand::Start => {
@@ -229,6 +243,7 @@ impl Healer {
         for id in self.workers.ids_of_queue(queue, left_alone) {
             self.listen_anew(id, now);
             self.meet_again(id, now, out);
+            self.react(id, now, out);
         }
     }
 }

@@ -102,6 +102,9 @@ impl Healer {
                 let suspicion = suspicion.clone();
                 out.push(self.decision(worker, &suspicion, verdict, why, now));
                 self.set_course(id, Course::LeftAlone(suspicion));
+                if matches!(verdict, Verdict::Observe | Verdict::Veto) {
+                    self.told_that_it_stays(id, now, out);
+                }
             }
             Judgement::Hold(hold) => {
                 self.suspected.push(id);

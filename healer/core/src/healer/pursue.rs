@@ -245,6 +245,11 @@ impl Healer {
         let Some(healing) = self.take_healing(id) else {
             return;
         };
+        if let Some(worker) = self.workers.get_mut(id)
+            && !matches!(end, End::Released | End::FoundReleased)
+        {
+            worker.jobs.forget_waiting(&healing.replacement.old_uid);
+        }
         if self.is_moot(id, &healing, end) {
             return self.give_up(id, end, now, out);
         }
@@ -292,15 +297,18 @@ impl Healer {
             End::Completed => worker.said.phase = Phase::Finished,
             // An error that was reported stands, and is judged anew; who was heard to go on is listened to anew.
             End::Vetoed(Veto::Recovered | Veto::Dark | Veto::Stale)
-                if matches!(worker.said.phase, Phase::Working | Phase::Failed) =>
+                if matches!(
+                    worker.said.phase,
+                    Phase::Working | Phase::Failed | Phase::Interrupted
+                ) =>
             {
-                (worker.said.heard, worker.said.progressed) = (now, now);
+                worker.said.listen_from(now);
             }
             End::Vetoed(Veto::Restarted)
                 if matches!(worker.said.phase, Phase::Working | Phase::Unheard) =>
             {
                 worker.jobs.note_running(&healing.replacement.old_uid);
-                (worker.said.heard, worker.said.progressed) = (now, now);
+                worker.said.listen_from(now);
             }
             End::Vetoed(Veto::Recovered | Veto::Restarted | Veto::Dark | Veto::Stale) => {
                 worker.said = Said::nothing_after_another(now);

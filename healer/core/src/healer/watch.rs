@@ -36,8 +36,12 @@ impl Healer {
                 worker.said.shared_until = now.plus(LAST_WORDS);
             }
             // Until it ran it had nothing to say.
-            if (begun.is_some() || freed) && worker.said.phase != Phase::Finished {
-                (worker.said.heard, worker.said.progressed) = (now, now);
+            if worker.said.phase != Phase::Finished {
+                if begun.is_some() {
+                    (worker.said.heard, worker.said.progressed) = (now, now);
+                } else if freed {
+                    worker.said.listen_from(now);
+                }
             }
             worker.said.fresh |= matches!(begun, Some(Begun::Job | Begun::AnotherPod));
             match begun {
