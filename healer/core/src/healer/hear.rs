@@ -45,8 +45,8 @@ impl Healer {
             now,
             settled: self.sight.events_through(),
             long_ago: now.minus(self.policy.sight.recovery_grace.duration()),
-            // What is read again shows that an error was survived, if it is followed by more.
-            graceful: self.grants_grace(id) || !self.sight.caught_up(),
+            // Whoever did nothing about an error learns from what follows that it was survived.
+            graceful: self.grants_grace(id) || self.role != Role::Armed,
         };
         let caught_up = self.sight.caught_up();
         let Some(worker) = self.workers.get_mut(id) else {
