@@ -332,13 +332,6 @@ impl Jobs {
         }
     }
 
-    /// No successor of that Job waits any more, whatever a watch may still say.
-    pub(crate) fn forget_waiting(&mut self, old_uid: &str) {
-        let replaces = |job: &Job| job.replaces().is_some_and(|it| &*it.uid == old_uid);
-        self.0
-            .retain(|job| !(job.is_waiting_successor() && replaces(job)));
-    }
-
     /// More than one runs.
     pub(crate) fn are_rivals(&self) -> bool {
         matches!(self.incumbent(), Incumbent::Rivals(..))

@@ -25,6 +25,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(10);
 /// The wait after it refused: a quota or a right is not given in seconds.
 const AFTER_REFUSAL: Duration = Duration::from_secs(30);
 
+/// What is taken up as soon as something has ended waits until the watch has told of that.
+const AFTER_AN_END: Duration = Duration::from_secs(1);
+
 /// People are told about a replacement that takes longer.
 const LONG: Duration = Duration::from_mins(1);
 
@@ -142,7 +145,13 @@ impl Healer {
                 self.tell_if_long(id, &wait.to_string(), now, out);
             }
             Passed::Troubled(trouble) => self.troubled(id, &trouble, now, out),
-            Passed::Over(end) => self.over(id, &end, now, out),
+            Passed::Over(end) => {
+                self.over(id, &end, now, out);
+                // A watch that lags still shows the successor that was withdrawn.
+                if let Some(resumed) = self.healing_mut(id) {
+                    resumed.next = now.plus(AFTER_AN_END);
+                }
+            }
         }
         self.pursue(now, out);
     }
@@ -245,11 +254,6 @@ impl Healer {
         let Some(healing) = self.take_healing(id) else {
             return;
         };
-        if let Some(worker) = self.workers.get_mut(id)
-            && !matches!(end, End::Released | End::FoundReleased)
-        {
-            worker.jobs.forget_waiting(&healing.replacement.old_uid);
-        }
         if self.is_moot(id, &healing, end) {
             return self.give_up(id, end, now, out);
         }
