@@ -332,6 +332,12 @@ impl Jobs {
         }
     }
 
+    /// There is none beside the one that counts but such as have never run: the last words can't be another one's.
+    pub(crate) fn has_one_voice(&self) -> bool {
+        let has_run = |job: &&Job| !job.is_waiting_successor();
+        self.0.iter().filter(has_run).count() < 2
+    }
+
     /// More than one runs.
     pub(crate) fn are_rivals(&self) -> bool {
         matches!(self.incumbent(), Incumbent::Rivals(..))

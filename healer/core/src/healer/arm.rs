@@ -88,7 +88,7 @@ impl Healer {
         let lately = now.since(worker.said.heard.min(worker.said.appended.unwrap_or(now))) < LATELY;
         // Whoever heard it as it was said has heard since then that the worker has not come back.
         let failed = worker.said.phase == Phase::Failed && (lately || worker.said.live);
-        let sure = is_of_its_job(worker);
+        let sure = is_of_its_job(worker) && worker.jobs.has_one_voice();
         self.listen_from(id, now);
         if failed && sure {
             self.suspect(
