@@ -127,6 +127,13 @@ impl Sight {
         earliest(self.control.iter().map(|partition| partition.heard))
     }
 
+    /// Every demand is known that was made until a moment ago, and all that was made before `since`.
+    pub fn knows_demands(&self, since: Moment, now: Moment) -> bool {
+        let is_recent = |through: Moment| now.since(through) <= self.patience.max_gap;
+        self.control_through()
+            .is_some_and(|through| through >= since && is_recent(through))
+    }
+
     /// Every report made before this moment has been heard, whether or not anybody could have made one.
     pub fn events_through(&self) -> Option<Moment> {
         earliest(self.events.iter().map(|partition| partition.heard))

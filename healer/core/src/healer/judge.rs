@@ -179,7 +179,7 @@ impl Healer {
             return Judgement::NotYet;
         };
         let suspicion = suspicion.clone();
-        if let Some(judgement) = self.of_the_worker(worker, &suspicion) {
+        if let Some(judgement) = self.of_the_worker(worker, &suspicion, now) {
             return judgement;
         }
         let Some(kind) = self.kind(worker) else {
@@ -200,7 +200,12 @@ impl Healer {
     }
 
     /// What speaks against it that has to do with this worker alone.
-    fn of_the_worker(&self, worker: &Worker, suspicion: &Suspicion) -> Option<Judgement> {
+    fn of_the_worker(
+        &self,
+        worker: &Worker,
+        suspicion: &Suspicion,
+        now: Moment,
+    ) -> Option<Judgement> {
         let observe = |why: String| {
             Some(Judgement::Leave(
                 Verdict::Observe,
@@ -221,11 +226,7 @@ impl Healer {
         if self.is_in_doubt(suspicion) {
             return Some(Judgement::Drop(Outcome::Doubted));
         }
-        if self
-            .sight
-            .control_through()
-            .is_none_or(|through| through < suspicion.since)
-        {
+        if !self.sight.knows_demands(suspicion.since, now) {
             return Some(Judgement::NotYet);
         }
         if self.workers.is_stopped(worker) {

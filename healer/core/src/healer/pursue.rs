@@ -35,6 +35,7 @@ impl Healer {
     /// Asks for the passes that are due.
     pub(super) fn pursue(&mut self, now: Moment, out: &mut Vec<Action>) {
         let sees = !self.sight.blind(now);
+        let obeys = self.sight.knows_demands(Moment::default(), now);
         for id in self.healing.clone() {
             let Some(veto) = self.workers.get(id).map(|worker| self.veto_of(worker)) else {
                 continue;
@@ -44,7 +45,8 @@ impl Healer {
             };
             // A pass that something speaks against, or that comes late, deletes nothing.
             let harmless = veto.is_some() || healing.replacement.is_stale(now);
-            let may_act = sees || harmless || !healing.rests_on_silence();
+            let may_act =
+                harmless || healing.deleted || (obeys && (sees || !healing.rests_on_silence()));
             if !healing.passing && healing.next <= now && may_act {
                 healing.passing = true;
                 let replacement = Box::new(healing.replacement.clone());

@@ -66,7 +66,7 @@ pub(crate) fn step(
     controllers(store, fates, now, random)?;
     for process in &mut store.processes {
         speak(process, &mut fates[process.worker], now, random);
-        send(process, kafka, now, random);
+        send(process, &mut fates[process.worker], kafka, now, random);
     }
     reap(store, now);
     Ok(())
@@ -180,7 +180,6 @@ fn speak(process: &mut Process, fate: &mut Fate, now: u64, random: &mut Rng) {
         Health::Working if now >= process.done_at => {
             process.health = Health::Finished;
             process.unsent.push((now, Status::Finished));
-            fate.finished_at = Some(now);
         }
         Health::Working if now >= fate.trouble_at => {
             fate.trouble_at = u64::MAX;
@@ -208,7 +207,7 @@ fn speak(process: &mut Process, fate: &mut Fate, now: u64, random: &mut Rng) {
 }
 
 /// Keyless records go to any partition; what can't be written now is tried again for a while, and sometimes written twice.
-fn send(process: &mut Process, kafka: &mut Kafka, now: u64, random: &mut Rng) {
+fn send(process: &mut Process, fate: &mut Fate, kafka: &mut Kafka, now: u64, random: &mut Rng) {
     process
         .unsent
         .retain(|(since, _)| now - since < RETRIES_FOR);
@@ -219,6 +218,10 @@ fn send(process: &mut Process, kafka: &mut Kafka, now: u64, random: &mut Rng) {
             return;
         }
         process.unsent.remove(0);
+        // Who ends before he could say that he is done does it again: at least once is what Jobs promise.
+        if status == Status::Finished && process.ends_at.is_none() {
+            fate.finished_at = Some(now);
+        }
         let record = Record {
             at: now,
             said: Said::Report {
