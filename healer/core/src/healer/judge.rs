@@ -105,6 +105,8 @@ impl Healer {
                 if matches!(verdict, Verdict::Observe | Verdict::Veto) {
                     self.told_that_it_stays(id, now, out);
                 }
+                // Another healer may think otherwise, and its successor wait.
+                self.resume(id, now, out);
             }
             Judgement::Hold(hold) => {
                 self.suspected.push(id);

@@ -231,6 +231,8 @@ impl Healer {
         self.healing.retain(|other| *other != id);
         self.set_course(id, Course::Suspected(Box::new(suspicion)));
         self.suspected.push(id);
+        // Another healer may have been luckier, and its successor wait.
+        self.resume(id, now, out);
     }
 
     fn tell_if_long(&mut self, id: WorkerId, what: &str, now: Moment, out: &mut Vec<Action>) {
@@ -261,7 +263,8 @@ impl Healer {
         }
         let suspicion = Box::new(healing.suspicion.clone());
         if self.has_passed(id, end) {
-            return self.suspect_again(id, *suspicion, now);
+            self.suspect_again(id, *suspicion, now);
+            return self.resume(id, now, out);
         }
         // Why the worker stays is told before its trouble is: it is how that ends.
         if let Some((verdict, why)) = reason_to_stay(end) {
